@@ -1,6 +1,7 @@
-"""What a site.yml says, as values. Absent is UNSET or an empty collection, never a guessed default of OpenStack's.
+"""What a site.yml says, as values. Absent is UNSET or an empty collection, never a guessed OpenStack default.
 
-Sizes are integers in the unit that the field's name or comment states; names are the site's own, never OpenStack ids.
+Sizes are integers in the unit that the field's name or comment states; names are the site's own, never
+OpenStack ids.
 """
 
 from __future__ import annotations
@@ -28,11 +29,25 @@ UNSET = Unset.UNSET
 Scalar = Union[str, int, bool]
 NOTHING: Mapping[str, Scalar] = MappingProxyType({})
 NO_QUOTA: Mapping[str, int] = MappingProxyType({})
+NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+
+
+# Functions, because before Python 3.12 a dataclass takes an unhashable proxy for a mutable default.
+def _nothing() -> Mapping[str, Scalar]:
+    return NOTHING
+
+
+def _no_quota() -> Mapping[str, int]:
+    return NO_QUOTA
+
+
+def _no_properties() -> Mapping[str, str]:
+    return NO_PROPERTIES
 
 
 @dataclass(frozen=True)
 class Secret:
-    """Where a secret is to be read (``file:/path`` or ``env:NAME``), or ``generated``; never the secret itself."""
+    """Where a secret is to be read (``file:/path``, ``env:NAME``), or ``generated``; never the secret itself."""
 
     source: str
 
@@ -70,10 +85,10 @@ class Cloud:
 class Quota:
     """Limits by service, each under the service's own name; -1 is unlimited; a name left out is not managed."""
 
-    compute: Mapping[str, int] = NO_QUOTA  # instances, cores, ram (MiB), key_pairs, server_groups, ...
-    network: Mapping[str, int] = NO_QUOTA  # network, subnet, port, router, floatingip, security_group, ...
-    volume: Mapping[str, int] = NO_QUOTA  # volumes, gigabytes (GiB), snapshots, backups, ...
-    object: Mapping[str, int] = NO_QUOTA  # bytes
+    compute: Mapping[str, int] = field(default_factory=_no_quota)  # instances, cores, ram (MiB), ...
+    network: Mapping[str, int] = field(default_factory=_no_quota)  # network, port, floatingip, ...
+    volume: Mapping[str, int] = field(default_factory=_no_quota)  # volumes, gigabytes (GiB), ...
+    object: Mapping[str, int] = field(default_factory=_no_quota)  # bytes
 
     def over(self, below: Quota) -> Quota:
         """This quota, with what it leaves out taken from ``below``."""
@@ -95,7 +110,7 @@ class Flavour:
     disk: int = 0  # GiB
     ephemeral: int = 0  # GiB
     swap: int = 0  # MiB
-    properties: Mapping[str, str] = MappingProxyType({})  # extra specs
+    properties: Mapping[str, str] = field(default_factory=_no_properties)  # extra specs
     vos: Union[tuple[str, ...], Unset] = UNSET
     at: Position = Position()
 
@@ -118,7 +133,7 @@ class Network:
     vo: Optional[str] = None
     shared: bool = False
     external: bool = False
-    provider: Mapping[str, Scalar] = NOTHING  # network_type, physical_network, segmentation_id
+    provider: Mapping[str, Scalar] = field(default_factory=_nothing)  # network_type, ...
     mtu: Union[int, Unset] = UNSET
     subnets: tuple[Subnet, ...] = ()
     at: Position = Position()
@@ -169,7 +184,7 @@ class Image:
     min_disk: int = 0  # GiB
     min_ram: int = 0  # MiB
     protected: bool = False
-    properties: Mapping[str, str] = MappingProxyType({})
+    properties: Mapping[str, str] = field(default_factory=_no_properties)
     vos: tuple[str, ...] = ()  # VOs it is shared with
     at: Position = Position()
 
@@ -180,7 +195,7 @@ class IdentityProvider:
 
     name: str
     type: str  # x509 or token
-    remote_ids: tuple[str, ...] = ()  # what Keystone knows it by: issuer URLs, or the name the grid front sets
+    remote_ids: tuple[str, ...] = ()  # issuer URLs, or the name that the grid's front sets
     audiences: tuple[str, ...] = ()  # token: accepted values of aud
     authorization_ttl: int = 0  # minutes a membership proven at login lasts; 0 is Keystone's own default
     at: Position = Position()
@@ -253,7 +268,7 @@ class Accounting:
     site_name: Optional[str] = None
     probe_name: Optional[str] = None
     settle_minutes: int = 30
-    options: Mapping[str, Scalar] = NOTHING  # further ProbeConfig attributes
+    options: Mapping[str, Scalar] = field(default_factory=_nothing)  # further ProbeConfig attributes
 
 
 @dataclass(frozen=True)
@@ -265,7 +280,7 @@ class Cache:
     host: str
     port: Union[int, Unset] = UNSET
     vos: tuple[str, ...] = ()
-    options: Mapping[str, Scalar] = NOTHING
+    options: Mapping[str, Scalar] = field(default_factory=_nothing)
     at: Position = Position()
 
 
