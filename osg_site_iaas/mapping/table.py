@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Optional
 
+from osg_site_iaas.declaration import fqan
 from osg_site_iaas.declaration.model import VO, Access, Position, Site
 from osg_site_iaas.errors import DeclarationError, Problem
-from osg_site_iaas.mapping import fqan
 from osg_site_iaas.mapping.credential import Certificate, Credential, Token, usual_dn
 
 

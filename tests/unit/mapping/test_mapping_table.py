@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osg_site_iaas.declaration import fqan
 from osg_site_iaas.errors import DeclarationError
-from osg_site_iaas.mapping import fqan
 from osg_site_iaas.mapping.credential import Certificate, Credential, Token, usual_dn
 from osg_site_iaas.mapping.table import Table, group_fits, problems, unreachable
 
@@ -105,17 +105,14 @@ patterns = st.builds(
 ).filter(lambda text: not fqan.problem(text))
 
 
-@given(
-    st.lists(st.tuples(patterns, st.sampled_from(["a", "b", "c"])), max_size=8), st.lists(fqans, max_size=4)
-)
-def test_the_first_line_wins_as_in_a_naive_reading(lines, names):
-    from_file = [(f"{vo}{number}", [{"fqan": pattern}]) for number, (pattern, vo) in enumerate(lines)]
-    table = Table.of(_site(dict(from_file)))
+@given(lines=st.lists(patterns, max_size=8), names=st.lists(fqans, max_size=4))
+def test_the_first_line_wins_as_in_a_naive_reading(site_of, lines, names):
+    table = Table.of(site_of({f"vo{number}": [{"fqan": pattern}] for number, pattern in enumerate(lines)}))
     expected = next(
         (
             number
             for name in names
-            for number, (pattern, _) in enumerate(lines)
+            for number, pattern in enumerate(lines)
             if fnmatch.fnmatchcase(str(fqan.long_form(name)), fqan.Pattern.of(pattern).long)
         ),
         None,
@@ -165,9 +162,3 @@ def test_a_group_of_a_token_is_no_group_that_begins_alike():
     assert group_fits("/cms", "/cms")
     assert not group_fits("/cms/*", "/cmsfake")
     assert not group_fits("/cms", "/cms/pilots")
-
-
-def _site(vos):
-    from conftest import site_of
-
-    return site_of(vos)
