@@ -47,7 +47,7 @@ def _no_properties() -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Secret:
-    """Where a secret is to be read (``file:/path``, ``env:NAME``), or ``generated``; never the secret itself."""
+    """Where a secret is to be read (``file:/path``, ``env:NAME``) or ``generated``; never the secret."""
 
     source: str
 
@@ -83,7 +83,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Quota:
-    """Limits by service, each under the service's own name; -1 is unlimited; a name left out is not managed."""
+    """Limits by service, under the service's own names; -1 is unlimited; a name left out is not managed."""
 
     compute: Mapping[str, int] = field(default_factory=_no_quota)  # instances, cores, ram (MiB), ...
     network: Mapping[str, int] = field(default_factory=_no_quota)  # network, port, floatingip, ...
@@ -119,7 +119,7 @@ class Flavour:
 class Subnet:
     name: str
     cidr: str
-    gateway: Union[str, None, Unset] = UNSET  # None: no gateway
+    gateway: Union[str, Unset, None] = UNSET  # None: no gateway
     dhcp: bool = True
     dns: tuple[str, ...] = ()
     pool: Optional[tuple[str, str]] = None  # first and last address handed out
@@ -127,7 +127,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Network:
-    """A network. With ``vo`` it belongs to that VO's project; else to the administrator's, shared if so declared."""
+    """A network. With ``vo`` it belongs to that VO's project, else to the administrator's."""
 
     name: str
     vo: Optional[str] = None
@@ -319,3 +319,12 @@ class Site:
             if vo.name == name:
                 return vo
         raise KeyError(name)
+
+    def where(self, path: str) -> str:
+        """``site.yml:12:3`` for a dotted path, or for the nearest thing around it that the file holds."""
+        while path:
+            position = self.positions.get(path)
+            if position is not None:
+                return f"{self.file}:{position.line}:{position.column}"
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return str(self.file)
