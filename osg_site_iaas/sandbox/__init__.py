@@ -1,0 +1,6 @@
+"""A real OpenStack on this machine, in one Python environment: demo, rehearsal room and test bed."""
+
+from osg_site_iaas.sandbox.sandbox import Sandbox
+from osg_site_iaas.sandbox.status import ServiceStatus, Status
+
+__all__ = ["Sandbox", "ServiceStatus", "Status"]

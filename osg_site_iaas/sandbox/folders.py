@@ -1,0 +1,98 @@
+"""Where a sandbox's state and the cache that all sandboxes share lie."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Iterator, Mapping, Optional
+
+from osg_site_iaas.errors import SandboxError
+
+DEFAULT_NAME = "default"
+
+
+def cache(environ: Optional[Mapping[str, str]] = None) -> Path:
+    """The folder that holds the services' Python environment and the database templates."""
+    environ = os.environ if environ is None else environ
+    if environ.get("OSG_SITE_IAAS_CACHE"):
+        return Path(environ["OSG_SITE_IAAS_CACHE"]).expanduser().absolute()
+    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".cache")
+    return Path(base).absolute() / "osg-site-iaas"
+
+
+def home(environ: Optional[Mapping[str, str]] = None) -> Path:
+    """The folder that sandboxes lie in unless they are told otherwise."""
+    environ = os.environ if environ is None else environ
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local/state")
+    return Path(base).absolute() / "osg-site-iaas" / "sandbox"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put ``text`` there at once or not at all, readable by nobody else."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+@contextlib.contextmanager
+def only_one(path: Path, busy: str = "") -> Iterator[None]:
+    """Hold the lock file; with ``busy``, a SandboxError of those words instead of waiting."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError as error:
+            raise SandboxError(busy, where=str(path.parent)) from error
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock file."""
+    try:
+        with open(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def digest(*paths: Path, extra: str = "") -> str:
+    """A short name for the content of some files."""
+    total = hashlib.sha256(extra.encode())
+    for path in paths:
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def known_ports(register: Path, ours: Path) -> set[int]:
+    """Ports that other sandboxes of this user have been given, whether they run or not."""
+    taken: set[int] = set()
+    for folder in known(register):
+        if folder != ours:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                taken.update(json.loads((folder / "sandbox.json").read_text())["ports"].values())
+    return taken
+
+
+def known(register: Path) -> list[Path]:
+    """Folders of all sandboxes of this user that still exist."""
+    try:
+        listed = json.loads(register.read_text())
+    except (OSError, ValueError):
+        return []
+    return [Path(folder) for folder in listed if (Path(folder) / "sandbox.json").exists()]
+
+
+def remember(register: Path, folder: Path) -> None:
+    """Add a sandbox to the list; the caller holds its lock."""
+    folders = {str(each) for each in known(register)} | {str(folder)}
+    write_private(register, json.dumps(sorted(folders), indent=1))

@@ -1,0 +1,1 @@
+"""Programs that run in the services' own Python, never in the package's; this folder is on their path."""

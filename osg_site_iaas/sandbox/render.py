@@ -1,0 +1,84 @@
+"""Writes what a box's services read, and what its user reads: configuration, clouds.yaml, shell exports."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import shlex
+from typing import Mapping
+
+import yaml
+
+from osg_site_iaas.sandbox.folders import write_private
+from osg_site_iaas.sandbox.model import REGION, Box
+from osg_site_iaas.sandbox.service import Service
+
+CLOUD = "sandbox"
+SYSTEM_CLOUD = "sandbox-system"
+
+
+def write_configuration(box: Box, services: tuple[Service, ...]) -> None:
+    """Every file of etc/ and every folder of data/ that the services want."""
+    os.umask(0o077)
+    for service in services:
+        for name, text in service.files(box).items():
+            write_private(box.etc / name, override(text, box.overrides.get(name, {})))
+        for folder in service.folders(box):
+            (box.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (box.data / service.name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def override(text: str, options: Mapping[str, Mapping[str, str]]) -> str:
+    """An INI file with some options set otherwise."""
+    if not options:
+        return text
+    parser = configparser.RawConfigParser(strict=True)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(text.replace("[DEFAULT]", "[ DEFAULT ]"))
+    for section, values in options.items():
+        section = " DEFAULT " if section == "DEFAULT" else section
+        if not parser.has_section(section):
+            parser.add_section(section)
+        for key, value in values.items():
+            parser.set(section, key, value)
+    out = io.StringIO()
+    parser.write(out)
+    return out.getvalue().replace("[ DEFAULT ]", "[DEFAULT]")
+
+
+def clouds(box: Box) -> dict[str, object]:
+    """clouds.yaml: the admin of everything, once with a project and once for the system."""
+    login = {
+        "auth_url": box.url("keystone", "/v3"),
+        "username": "admin",
+        "password": box.secrets["admin"],
+        "user_domain_id": "default",
+    }
+    common = {"region_name": REGION, "identity_api_version": 3}
+    return {
+        "clouds": {
+            CLOUD: {"auth": {**login, "project_name": "admin", "project_domain_id": "default"}, **common},
+            SYSTEM_CLOUD: {"auth": {**login, "system_scope": "all"}, **common},
+        }
+    }
+
+
+def environment(box: Box) -> dict[str, str]:
+    """What a shell needs to use the sandbox; the password stays in clouds.yaml."""
+    return {
+        "OS_CLIENT_CONFIG_FILE": str(box.folder / "clouds.yaml"),
+        "OS_CLOUD": CLOUD,
+        "OSG_SITE_IAAS_SANDBOX": str(box.folder),
+    }
+
+
+def exports(box: Box) -> str:
+    """Shell lines to be evaluated."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(box).items())
+
+
+def write_user_files(box: Box) -> None:
+    """clouds.yaml and env.sh."""
+    write_private(box.folder / "clouds.yaml", yaml.safe_dump(clouds(box), sort_keys=False))
+    write_private(box.folder / "env.sh", exports(box))

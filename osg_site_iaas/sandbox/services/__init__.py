@@ -1,0 +1,1 @@
+"""The services of the sandbox, one file each; a file that appears here is a service."""

@@ -1,0 +1,93 @@
+"""Databases with every table and nothing in them, made once and copied into each new sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable
+
+from osg_site_iaas.errors import SandboxError
+from osg_site_iaas.sandbox import environment, folders
+from osg_site_iaas.sandbox.model import INSIDE, Box
+from osg_site_iaas.sandbox.render import write_configuration
+from osg_site_iaas.sandbox.service import Service
+
+AT_ONCE = 2
+LAST_LINES = 20
+
+
+def folder_of(service: Service) -> Path:
+    """Where the service's template is; another lock file or another way to make it gives another folder."""
+    source = Path(__file__).parent / "services" / f"{service.name}.py"
+    makers = (INSIDE / "manage.py", INSIDE / "sqlite_tuning.py", INSIDE / "neutron_schema.py")
+    return (
+        folders.cache() / "templates" / folders.digest(environment.LOCK_FILE, source, *makers) / service.name
+    )
+
+
+def ensure(box: Box, services: tuple[Service, ...], progress: Callable[[str], None]) -> None:
+    """Make what templates are missing; a minute the first time, nothing later."""
+    if not any(s.databases and not folder_of(s).exists() for s in services):
+        return
+    with folders.only_one(folders.cache() / "templates.lock"):
+        missing = [s for s in services if s.databases and not folder_of(s).exists()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for name in pool.map(lambda service: _make(box, service, services), missing):
+                progress(f"database of {name} made")
+
+
+def _make(box: Box, service: Service, services: tuple[Service, ...]) -> str:
+    target = folder_of(service)
+    work = target.with_name(f".{service.name}-making")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700, parents=True)
+    scratch = replace(box, folder=work)
+    write_configuration(scratch, (service,))
+    (work / "db").mkdir(mode=0o700)
+    for command in service.migrations(scratch):
+        done = subprocess.run(
+            command.argv,
+            cwd=work,
+            env={**os.environ, **command.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-LAST_LINES:])
+            shutil.rmtree(work, ignore_errors=True)
+            raise SandboxError(f"its database could not be made; it said:\n{said}", where=service.name)
+    finished = target.with_name(f".{service.name}-finished")
+    shutil.rmtree(finished, ignore_errors=True)
+    finished.mkdir(mode=0o700)
+    for name in service.databases:
+        # A backup is one whole file, with nothing left in a write-ahead log beside it.
+        with (
+            closing(sqlite3.connect(work / f"db/{name}.db")) as made,
+            closing(sqlite3.connect(finished / f"{name}.db")) as kept,
+        ):
+            made.backup(kept)
+    finished.rename(target)
+    shutil.rmtree(work)
+    return service.name
+
+
+def copy(box: Box, services: tuple[Service, ...]) -> None:
+    """Give the box the databases that it does not have yet."""
+    base = box.folder / "db"
+    base.mkdir(mode=0o700, exist_ok=True)
+    for service in services:
+        if not service.databases or all((base / f"{name}.db").exists() for name in service.databases):
+            continue
+        for name in service.databases:
+            shutil.copyfile(folder_of(service) / f"{name}.db", base / f"{name}.db")
+            (base / f"{name}.db").chmod(0o600)
+        service.adopt(box)
