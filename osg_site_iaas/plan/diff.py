@@ -1,0 +1,188 @@
+"""From what is wanted and what was seen to a plan. Values in, values out.
+
+The life of an object:
+
+1. declared, absent: create.
+2. declared, ours: update the declared attributes that differ; attributes that are not declared are left alone.
+3. declared, there, not ours: a conflict, until ``adopt``.
+4. ours, no longer declared, gives access: remove.
+5. ours, no longer declared, holds data or machines: held; with ``--prune`` it is disabled first, and removed by
+   a later run once it is empty, or once its VO is named with ``--destroy``.
+6. not ours, not declared: reported, never touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable, Iterator, Mapping, Optional, Union
+
+from osg_site_iaas.plan.model import (
+    Attrs,
+    Change,
+    Conflict,
+    Held,
+    KindRule,
+    Op,
+    Plan,
+    Prune,
+    Ref,
+    Removal,
+    Seen,
+    Wanted,
+)
+
+_NO_PRUNE = Prune()
+
+
+def diff(
+    wanted: Iterable[Wanted],
+    seen: Iterable[Seen],
+    rules: Mapping[str, KindRule],
+    *,
+    prune: Prune = _NO_PRUNE,
+    adopt: bool = False,
+    conflicts: Iterable[Conflict] = (),
+) -> Plan:
+    """The plan that makes ``seen`` what ``wanted`` says; ``conflicts`` found elsewhere are carried along."""
+    want = {item.ref: item for item in wanted}
+    have = {item.ref: item for item in seen}
+    changes: list[Change] = []
+    clashes = list(conflicts)
+    for item in want.values():
+        step = _declared(item, have.get(item.ref), rules[item.ref.kind], adopt)
+        if isinstance(step, Change):
+            changes.append(step)
+        elif step is not None:
+            clashes.append(step)
+    held: list[Held] = []
+    unmanaged: list[Ref] = []
+    for ref, there in have.items():
+        if ref in want:
+            continue
+        if not there.ours:
+            unmanaged.append(ref)
+            continue
+        end = _undeclared(there, rules[ref.kind], prune)
+        if isinstance(end, Change):
+            changes.append(end)
+        elif end is not None:
+            held.append(end)
+    managed: dict[str, int] = {}
+    for there in have.values():
+        if there.ours:
+            managed[there.ref.kind] = managed.get(there.ref.kind, 0) + 1
+    return Plan(
+        changes=tuple(sorted(changes, key=lambda change: (change.ref, change.op.value))),
+        held=tuple(sorted(held, key=lambda item: item.ref)),
+        conflicts=tuple(sorted(clashes, key=lambda item: (item.at.line, item.ref))),
+        unmanaged=tuple(sorted(unmanaged)),
+        managed=managed,
+        vos_seen=tuple(sorted(_vos(have.values()))),
+        vos_wanted=tuple(sorted(_vos(want.values()))),
+    )
+
+
+def adoptions(plan: Plan) -> Plan:
+    """The part of a plan that takes over what exists, and nothing else."""
+    return replace(plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=())
+
+
+def differing(wanted: Attrs, seen: Attrs) -> tuple[Attrs, Attrs]:
+    """Before and after of the attributes that are wanted and differ; what is not wanted is not compared."""
+    after = {name: value for name, value in wanted.items() if name not in seen or seen[name] != value}
+    before = {name: seen.get(name) for name in after}
+    return before, after
+
+
+def _declared(
+    item: Wanted, there: Optional[Seen], rule: KindRule, adopt: bool
+) -> Union[Change, Conflict, None]:
+    if there is None:
+        return Change(
+            op=Op.CREATE,
+            ref=item.ref,
+            after=item.attrs,
+            create=item.create,
+            needs=item.needs,
+            vo=item.vo,
+            at=item.at,
+        )
+    if item.borrowed and not there.ours:
+        return None
+    if not there.ours and not adopt:
+        return Conflict(
+            ref=item.ref,
+            why="exists already and was not made by osg-site-iaas",
+            todo="take it over with `osg-site-iaas adopt`, or give yours another name",
+            at=item.at,
+        )
+    before, after = differing(item.attrs, there.attrs)
+    if there.ours and not after:
+        return None
+    return Change(
+        op=Op.UPDATE if there.ours else Op.ADOPT,
+        ref=item.ref,
+        before=before,
+        after=after,
+        id=there.id,
+        needs=item.needs,
+        vo=item.vo,
+        at=item.at,
+        takes_away=rule.limits and _shrinks(before, after),
+    )
+
+
+def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> Union[Change, Held, None]:
+    if rule.removal is Removal.NEVER:
+        return None
+    removal = Change(
+        op=Op.REMOVE,
+        ref=there.ref,
+        before=there.attrs,
+        id=there.id,
+        needs=there.needs,
+        vo=there.vo,
+        takes_away=True,
+        contents=there.contents,
+    )
+    if rule.removal is Removal.WITHDRAW:
+        return removal
+    if not prune.enabled:
+        return Held(there.ref, "no longer declared; --prune would take it out of use", there.vo)
+    before, after = differing(rule.disable, there.attrs)
+    if after:
+        return Change(
+            op=Op.DISABLE,
+            ref=there.ref,
+            before=before,
+            after=after,
+            id=there.id,
+            needs=there.needs,
+            vo=there.vo,
+            takes_away=True,
+        )
+    if any(there.contents.values()) and there.vo not in prune.destroy:
+        inside = ", ".join(f"{number} {name}" for name, number in sorted(there.contents.items()) if number)
+        name = there.vo or "VO"
+        return Held(there.ref, f"still holds {inside}; empty it, or add --destroy {name}", there.vo)
+    return removal
+
+
+def _shrinks(before: Attrs, after: Attrs) -> bool:
+    return any(_lower(before.get(name), limit) for name, limit in after.items())
+
+
+def _lower(before: object, after: object) -> bool:
+    if not isinstance(before, int) or not isinstance(after, int):
+        return False
+    if before < 0:  # was unlimited
+        return after >= 0
+    return 0 <= after < before
+
+
+def _vos(items: Iterable[Union[Wanted, Seen]]) -> Iterator[str]:
+    """VOs that have a project in use: a disabled one has left already."""
+    for item in items:
+        ours = item.ours if isinstance(item, Seen) else True
+        if item.ref.kind == "project" and ours and item.vo and item.attrs.get("enabled", True):
+            yield item.vo

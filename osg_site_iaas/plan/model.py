@@ -1,0 +1,153 @@
+"""The values that planning works with: what is wanted, what was seen, what to change.
+
+Everything here is JSON-able apart from references, and nothing here ever holds a secret.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
+
+from osg_site_iaas.declaration.model import Position
+
+Attrs = Mapping[str, Any]
+
+TAG = "osg-site-iaas"
+_MARK = f"[{TAG}]"
+
+
+def marked(description: str) -> str:
+    """The description with our mark, for kinds that cannot carry a tag from the moment they are created."""
+    return f"{description} {_MARK}".strip()
+
+
+def is_marked(description: Optional[str]) -> bool:
+    """Whether a description carries our mark."""
+    return bool(description) and str(description).endswith(_MARK)
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """A name for one object, before it has an id: its kind and its natural key."""
+
+    kind: str
+    key: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'/'.join(self.key)}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One object that site.yml declares. Only ``attrs`` are compared; ``create`` is used at its creation alone."""
+
+    ref: Ref
+    attrs: Attrs = field(default_factory=dict)
+    create: Attrs = field(default_factory=dict)
+    needs: tuple[Ref, ...] = ()
+    vo: Optional[str] = None
+    at: Position = Position()
+    borrowed: bool = False  # may belong to somebody else: used as it is, never changed
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One object that exists. ``ours`` as the kind's ownership rule has it; ``needs`` are what it hangs on."""
+
+    ref: Ref
+    id: str
+    attrs: Attrs = field(default_factory=dict)
+    ours: bool = False
+    needs: tuple[Ref, ...] = ()
+    vo: Optional[str] = None
+    contents: Attrs = field(default_factory=dict)  # what a removal would take with it, by name and number
+
+
+class Removal(enum.Enum):
+    """What happens to an object of ours that is no longer declared."""
+
+    WITHDRAW = "withdraw"  # takes access away: an ordinary change
+    PRUNE = "prune"  # holds data or machines: only with --prune
+    NEVER = "never"  # has no life of its own
+
+
+class Op(enum.Enum):
+    CREATE = "create"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    DISABLE = "disable"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class KindRule:
+    """What planning must know of a kind."""
+
+    name: str
+    removal: Removal
+    disable: Attrs = field(
+        default_factory=dict
+    )  # the attributes that put it out of use, where it has such a stage
+    limits: bool = False  # its integers are limits: a lower one takes something away; -1 is no limit
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step. ``before`` and ``after`` hold the attributes that differ; ``create`` those for a creation only."""
+
+    op: Op
+    ref: Ref
+    before: Attrs = field(default_factory=dict)
+    after: Attrs = field(default_factory=dict)
+    create: Attrs = field(default_factory=dict)
+    id: Optional[str] = None
+    needs: tuple[Ref, ...] = ()
+    vo: Optional[str] = None
+    at: Position = Position()
+    takes_away: bool = False
+    contents: Attrs = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A removal that waits for a word from the administrator."""
+
+    ref: Ref
+    why: str
+    vo: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Something declared that cannot be had: its name is taken, or what it needs does not exist."""
+
+    ref: Ref
+    why: str
+    todo: str
+    at: Position = Position()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything between the world and site.yml. ``managed`` counts objects of ours that exist, by kind."""
+
+    changes: tuple[Change, ...] = ()
+    held: tuple[Held, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    unmanaged: tuple[Ref, ...] = ()
+    managed: Mapping[str, int] = field(default_factory=dict)
+    vos_seen: tuple[str, ...] = ()
+    vos_wanted: tuple[str, ...] = ()
+
+    def count(self, *ops: Op) -> int:
+        """How many changes are of one of these operations."""
+        return sum(change.op in ops for change in self.changes)
+
+
+@dataclass(frozen=True)
+class Prune:
+    """What the administrator allows to be removed: nothing, what is empty, or these VOs with all they hold."""
+
+    enabled: bool = False
+    destroy: frozenset[str] = frozenset()
