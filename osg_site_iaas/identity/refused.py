@@ -7,7 +7,7 @@ from typing import Optional
 from osg_site_iaas.errors import SiteError
 
 
-class Refused(SiteError):  # noqa: N818  # what happened to the credential, not a fault
+class Refused(SiteError):  # what happened to the credential, not a fault
     """A credential is not accepted.
 
     ``what`` and ``todo`` go to the client: one line each, without key material and without anything that
