@@ -128,7 +128,7 @@ def _declared(
         needs=item.needs,
         vo=item.vo,
         at=item.at,
-        takes_away=rule.limits and _shrinks(before, after),
+        takes_away=rule.limits and _shrinks(before, after, there.defaults),
     )
 
 
@@ -168,8 +168,12 @@ def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> Union[Change, Held
     return removal
 
 
-def _shrinks(before: Attrs, after: Attrs) -> bool:
-    return any(_lower(before.get(name), limit) for name, limit in after.items())
+def _shrinks(before: Attrs, after: Attrs, defaults: Attrs) -> bool:
+    return any(
+        _lower(before.get(name), limit)
+        for name, limit in after.items()
+        if name not in defaults or before.get(name) != defaults[name]
+    )
 
 
 def _lower(before: object, after: object) -> bool:

@@ -56,6 +56,7 @@ def seen_to_data(seen: Iterable[Seen]) -> list[dict[str, Any]]:
             "needs": [[need.kind, list(need.key)] for need in item.needs],
             "vo": item.vo,
             "contents": _attrs(item.contents),
+            "defaults": _attrs(item.defaults),
         }
         for item in seen
     ]
@@ -72,6 +73,7 @@ def seen_from_data(data: Iterable[Mapping[str, Any]]) -> list[Seen]:
             needs=tuple(Ref(kind, tuple(key)) for kind, key in item["needs"]),
             vo=item["vo"],
             contents=item["contents"],
+            defaults=item["defaults"],
         )
         for item in data
     ]

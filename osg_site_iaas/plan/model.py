@@ -62,6 +62,9 @@ class Seen:
     needs: tuple[Ref, ...] = ()
     vo: Optional[str] = None
     contents: Attrs = field(default_factory=dict)  # what a removal would take with it, by name and number
+    defaults: Attrs = field(
+        default_factory=dict
+    )  # what nobody has granted: less than that takes nothing away
 
 
 class Removal(enum.Enum):

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
 
-from osg_site_iaas.plan.model import Change, Op, Plan, Ref
+from osg_site_iaas.plan.model import Change, Op, Plan, Ref, marked
 
 SIGNS = {Op.CREATE: "+", Op.ADOPT: "=", Op.UPDATE: "~", Op.DISABLE: "!", Op.REMOVE: "-"}
 _VERBS = {
@@ -16,6 +16,8 @@ _VERBS = {
     Op.DISABLE: "to disable",
     Op.REMOVE: "to remove",
 }
+_UNSAID = ("tagged", "registered", "kept", "password_kept", "status", "tags", "enabled")
+_MARK = marked("")
 LONGEST = 60  # characters of a value before it is cut
 
 
@@ -87,11 +89,23 @@ def _change(change: Change) -> Iterator[Line]:
             if number:
                 yield Line(f"      destroys {number} {name}", "problem")
         return
-    for name, value in sorted({**change.create, **change.after}.items()):
-        if change.op is Op.CREATE:
-            yield Line(f"      {name}: {_short(value)}", style)
-        else:
-            yield from _update(name, change.before.get(name), value, style)
+    if change.op is Op.CREATE:
+        yield from _creation(change, style)
+        return
+    for name, value in sorted(change.after.items()):
+        yield from _update(name, change.before.get(name), value, style)
+
+
+def _creation(change: Change, style: str) -> Iterator[Line]:
+    """What it will be, on one line, without what is empty, off or said for every object."""
+    said = {**change.create, **change.after}
+    words = [
+        f"{name} {_short(value)}"
+        for name, value in sorted(said.items())
+        if value not in (False, 0, "", None, [], {}, _MARK) and name not in _UNSAID
+    ]
+    if words:
+        yield Line(f"      {', '.join(words)}", style)
 
 
 def _update(name: str, before: Any, after: Any, style: str) -> Iterator[Line]:

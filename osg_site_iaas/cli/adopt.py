@@ -1,0 +1,42 @@
+"""Take over objects that exist under a declared name: they get our mark, and what site.yml says of them.
+
+Shows what it would take over, and asks. What is adopted can later be changed by apply and removed by
+apply --prune; so declare first what the objects are, and read the plan.
+
+  osg-site-iaas adopt site.yml --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from osg_site_iaas.cli import reconcile, terminal
+from osg_site_iaas.cli.apply import reconcile_site
+from osg_site_iaas.plan import document, render
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of ``adopt``."""
+    reconcile.add_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be taken over, and stop")
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask at a terminal")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="for another apply to end (default: %(default).0f)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 when done; with --dry-run, 2 if there is something to take over."""
+    if not args.dry_run:
+        return reconcile_site(args, adopt=True)
+    site, cloud = reconcile.look(args)
+    _, plan = reconcile.make(args, site, cloud, adopt=True)
+    if args.json:
+        terminal.dump(document.to_data(plan))
+    else:
+        terminal.show(render.lines(plan, unmanaged=len(plan.unmanaged) if args.unmanaged else 20))
+    return 2 if plan.changes or plan.conflicts else 0

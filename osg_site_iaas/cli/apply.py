@@ -1,0 +1,130 @@
+"""Make OpenStack what site.yml says: show the plan, then carry it out.
+
+What is there and not ours is never touched. Access that is no longer declared is withdrawn; what holds data or
+machines is only removed with --prune, in two runs: the first disables, a later one deletes what is empty, or what
+--destroy names. A run that fails or is killed leaves nothing half-done that the same command does not finish.
+
+Keys and passwords that it creates go to the folder cloud.secrets of site.yml (mode 0600), and nowhere else.
+Exit code 0: done or nothing to do. 1: an error, or something could not be done.
+
+  osg-site-iaas apply site.yml
+  osg-site-iaas apply site.yml --plan plan.json      only if the plan is still the same
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+from osg_site_iaas.cli import reconcile, terminal
+from osg_site_iaas.cloud.apply import Outcome, apply, check_login
+from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.cloud.lock import held
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import SiteError, StalePlan
+from osg_site_iaas.plan import document, render
+from osg_site_iaas.plan.model import Change
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of ``apply``."""
+    reconcile.add_options(parser)
+    parser.add_argument(
+        "--plan", metavar="FILE", help="carry out this plan, written by `plan --out`, and no other"
+    )
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask at a terminal")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="for another apply to end (default: %(default).0f)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 when all is done."""
+    return reconcile_site(args, adopt=False)
+
+
+def reconcile_site(args: argparse.Namespace, *, adopt: bool) -> int:
+    """Plan and carry out under the site's lock; ``adopt`` takes over objects of the declared names."""
+    site, cloud = reconcile.look(args)
+    with held(site.cloud.secrets, patience=args.wait, say=terminal.say):
+        return _run(args, site, cloud, adopt)
+
+
+def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int:
+    world, plan = reconcile.make(args, site, cloud, adopt=adopt)
+    if not args.json:
+        terminal.show(render.lines(plan, unmanaged=len(plan.unmanaged) if args.unmanaged else 20))
+    if getattr(args, "plan", None):
+        expected = reconcile.kept_checksum(Path(args.plan))
+        if document.checksum(plan) != expected:
+            raise StalePlan(
+                f"the world or {site.file.name} has changed since {args.plan} was written",
+                todo="read the new plan above, and write it with `plan --out`; nothing was changed",
+            )
+    if plan.conflicts:
+        if args.json:
+            terminal.dump({**document.to_data(plan), "applied": False})
+        raise SiteError(
+            f"{len(plan.conflicts)} declared objects cannot be had, so nothing was changed",
+            todo="settle what stands under “In the way”",
+        )
+    reconcile.guard(args, plan)
+    check_login(cloud, plan)
+    if plan.changes and not _agreed(args):
+        terminal.say("nothing was changed")
+        return 2
+    outcome = _apply(args, site, cloud, world, plan)
+    _report(args, plan, outcome, cloud)
+    return 1 if outcome.failed else 0
+
+
+def _agreed(args: argparse.Namespace) -> bool:
+    if args.yes or args.json or not sys.stdin.isatty():
+        return True
+    return terminal.err.input("Carry this out? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: Any, plan: Any) -> Outcome:
+    total = len(plan.changes)
+    count = 0
+    with terminal.progress("Applying", total) as step:
+
+        def tell(change: Change, reason: Optional[str]) -> None:
+            nonlocal count
+            count += 1
+            if reason:
+                terminal.say(f"failed: {render.heading(change.ref)}: {reason}")
+            step(render.heading(change.ref), count, total)
+
+        return apply(cloud, site, world, plan, workers=args.workers, progress=tell, say=terminal.say)
+
+
+def _report(args: argparse.Namespace, plan: Any, outcome: Outcome, cloud: Cloud) -> None:
+    if args.json:
+        terminal.dump(
+            {
+                **document.to_data(plan),
+                "applied": True,
+                "done": len(outcome.done),
+                "failed": [
+                    {"kind": c.ref.kind, "key": list(c.ref.key), "reason": why} for c, why in outcome.failed
+                ],
+                "skipped": [{"kind": c.ref.kind, "key": list(c.ref.key)} for c in outcome.skipped],
+                "requests": dict(sorted(cloud.requests.items())),
+            }
+        )
+        return
+    if plan.changes:
+        text = f"Done: {len(outcome.done)} of {len(plan.changes)} changes."
+        if outcome.failed:
+            text += (
+                f" {len(outcome.failed)} failed, and {len(outcome.skipped)} wait for them; "
+                "when the cause is gone, the same command does the rest."
+            )
+        terminal.out.print(text)

@@ -1,0 +1,85 @@
+"""Show what would change in OpenStack to make it what site.yml says. Nothing is changed.
+
+Signs: + create, ~ update (before → after), ! disable, - remove; ? is there but not ours, and is never touched.
+Exit code 0: nothing to do. 2: there are changes, or something in the way. 1: an error.
+
+  osg-site-iaas plan site.yml
+  osg-site-iaas plan site.yml --out plan.json && osg-site-iaas apply site.yml --plan plan.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from osg_site_iaas.cli import reconcile, terminal
+from osg_site_iaas.cloud.observe import World, plan
+from osg_site_iaas.declaration.load import load
+from osg_site_iaas.errors import SiteError, UnsafePlan
+from osg_site_iaas.plan import document, render
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of ``plan``."""
+    reconcile.add_options(parser)
+    parser.add_argument("--out", metavar="FILE", help="also write the plan to a file, for `apply --plan`")
+    parser.add_argument("--record", metavar="FILE", help="also write what was seen to a file")
+    parser.add_argument(
+        "--from", dest="recorded", metavar="FILE", help="plan from such a file, without a cloud"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 with nothing to do, else 2."""
+    if args.recorded:
+        site = load(Path(args.site))
+        world = _recorded(Path(args.recorded))
+        made = plan(site, world, prune=reconcile.prune_of(args))
+        requests = {}
+    else:
+        site, cloud = reconcile.look(args)
+        world, made = reconcile.make(args, site, cloud)
+        requests = dict(sorted(cloud.requests.items()))
+    if args.record:
+        _record(Path(args.record), world)
+    data = {**document.to_data(made), "site": str(site.file), "requests": requests}
+    if args.out:
+        _write(Path(args.out), data)
+    if args.json:
+        terminal.dump(data)
+    else:
+        terminal.show(render.lines(made, unmanaged=len(made.unmanaged) if args.unmanaged else 20))
+    try:
+        reconcile.guard(args, made)
+    except UnsafePlan as error:
+        terminal.say(f"apply would refuse this: {error}")
+    return 2 if made.changes or made.conflicts else 0
+
+
+def _record(path: Path, world: World) -> None:
+    _write(
+        path,
+        {
+            "seen": document.seen_to_data(world.seen),
+            "roles": dict(world.roles),
+            "services": sorted(world.services),
+        },
+    )
+
+
+def _recorded(path: Path) -> World:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return World(tuple(document.seen_from_data(data["seen"])), data["roles"], frozenset(data["services"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SiteError(
+            f"{path} holds no observations: {error}", todo="write some with `plan --record FILE`"
+        ) from error
+
+
+def _write(path: Path, data: object) -> None:
+    try:
+        path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SiteError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,76 @@
+"""What the commands share with the person at the terminal: colours, progress, and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import Any, Callable, Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from osg_site_iaas.plan.render import Line
+
+STYLES = {
+    "create": "green",
+    "adopt": "cyan",
+    "update": "yellow",
+    "disable": "magenta",
+    "remove": "red",
+    "held": "magenta",
+    "unmanaged": "dim",
+    "problem": "bold red",
+    "title": "bold",
+    "note": "",
+}
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Print lines in their colours; a terminal that has none, or a pipe, gets plain text."""
+    for line in lines:
+        out.print(Text(line.text, style=STYLES.get(line.style, "")))
+
+
+def dump(data: Any) -> None:
+    """JSON for programs, on standard output."""
+    json.dump(data, sys.stdout, indent=2, sort_keys=True)
+    sys.stdout.write("\n")
+
+
+def say(text: str) -> None:
+    """A line for the person who waits; never on standard output, which may be read by a program."""
+    err.print(Text(text))
+
+
+@contextmanager
+def progress(title: str, total: int = 0) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error while it is a terminal; the function takes (what, done, of how many)."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(title, total=total or None)
+
+        def step(what: str, done: int, of: int) -> None:
+            bar.update(task, description=f"{title}: {what}", completed=done, total=of)
+
+        yield step

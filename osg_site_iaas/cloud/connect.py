@@ -1,0 +1,230 @@
+"""One authenticated session to an OpenStack, and plain requests through it.
+
+Requests are made directly rather than through openstacksdk's resource classes: building those costs more client
+time than most services need to answer, and a reconciler wants the JSON as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import Counter
+from typing import Any, Mapping, Optional, Sequence
+
+from keystoneauth1 import exceptions as ksa
+from keystoneauth1 import session as ksa_session
+from openstack import config as os_config
+from openstack import exceptions as os_exceptions
+
+from osg_site_iaas import __version__
+from osg_site_iaas.errors import CloudError
+
+log = logging.getLogger(__name__)
+
+# service -> (service types in catalogues, old ones included; path of its API's root; how to ask for a microversion)
+SERVICES: Mapping[str, tuple[Sequence[str], str, str]] = {
+    "identity": (("identity",), "/v3", ""),
+    "compute": (("compute",), "/v2.1", "compute"),
+    "network": (("network",), "/v2.0", ""),
+    "image": (("image",), "/v2", ""),
+    "volume": (("block-storage", "volumev3", "block-store", "volume"), "/v3", "volume"),
+    "object": (("object-store",), "", ""),
+    "placement": (("placement",), "", "placement"),
+}
+_ACCOUNT = re.compile(
+    r"/([A-Za-z0-9]*_)?[0-9a-f]{32}$"
+)  # a Swift account: the reseller's prefix, and a project
+_VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
+TIMEOUT = 60  # seconds for one answer
+
+
+class Missing(CloudError):
+    """The object asked for does not exist (404)."""
+
+
+class Forbidden(CloudError):
+    """The login lacks a role for this (403)."""
+
+
+class Conflicting(CloudError):
+    """The service refuses since something else is in the way (409)."""
+
+
+class Cloud:
+    """A session to one region of one cloud. Safe to share between threads. Counts its requests by service."""
+
+    def __init__(self, session: ksa_session.Session, *, name: str, region: str, interface: str) -> None:
+        self.session = session
+        self.name = name
+        self.region = region
+        self.interface = interface
+        self.requests: Counter[str] = Counter()
+        self._endpoints: dict[str, Optional[str]] = {}
+        self._account_prefix = "AUTH_"
+        self._lock = threading.Lock()
+
+    def login(self) -> Mapping[str, Any]:
+        """Authenticate once; what Keystone says of the token (user, project, roles, methods), without the token."""
+        try:
+            access = self.session.auth.get_access(self.session)
+        except ksa.Unauthorized as error:
+            raise CloudError(
+                f"Keystone refuses the login of clouds.yaml entry {self.name!r}",
+                todo="check the user, the password and the project in that entry",
+            ) from error
+        except (ksa.ClientException, OSError) as error:
+            raise CloudError(
+                f"cannot log in to cloud {self.name!r}: {_words(error)}",
+                todo="check auth_url in clouds.yaml, and that Keystone answers there",
+            ) from error
+        data: Mapping[str, Any] = access._data["token"]
+        return data
+
+    def has(self, service: str) -> bool:
+        """Whether the catalogue has the service in this region."""
+        return self._endpoint(service) is not None
+
+    def endpoint(self, service: str) -> str:
+        """The service's URL, up to and with its version, without a slash at the end."""
+        url = self._endpoint(service)
+        if url is None:
+            raise CloudError(
+                f"no {SERVICES[service][0][0]} service in the catalogue of cloud {self.name!r} "
+                f"(region {self.region}, interface {self.interface})",
+                todo="check site.region and cloud.endpoint_type in site.yml, and `openstack catalog list`",
+            )
+        return url
+
+    def account(self, project: str) -> str:
+        """The path of a project's account below the object store's endpoint."""
+        self.endpoint("object")
+        return f"/{self._account_prefix}{project}"
+
+    def request(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        version: Optional[str] = None,
+        ok: Sequence[int] = (200, 201, 202, 203, 204),
+        **arguments: Any,
+    ) -> Any:
+        """One request; the ``requests`` response if its status is in ``ok``.
+
+        ``version`` is a microversion. Raises Missing, Forbidden, Conflicting or CloudError in the service's words.
+        """
+        headers = dict(arguments.pop("headers", None) or {})
+        if version:
+            headers["OpenStack-API-Version"] = f"{SERVICES[service][2]} {version}"
+        url = self.endpoint(service) + path
+        self.requests[service] += 1
+        try:
+            answer = self.session.request(
+                url,
+                method,
+                headers=headers,
+                raise_exc=False,
+                connect_retries=0 if "data" in arguments else 2,  # a stream cannot be sent twice
+                status_code_retries=3 if method in ("GET", "HEAD") else 0,
+                retriable_status_codes=[429, 503],
+                **arguments,
+            )
+        except (ksa.ClientException, OSError) as error:
+            raise CloudError(
+                f"{service}: {method} {path}: {_words(error)}", todo=f"check that {url.split('?')[0]} answers"
+            ) from error
+        if answer.status_code in ok:
+            return answer
+        raise self._refusal(service, method, path, answer)
+
+    def get(self, service: str, path: str, **arguments: Any) -> Any:
+        """The JSON that a GET answers."""
+        answer = self.request("GET", service, path, **arguments)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise CloudError(
+                f"{service}: GET {path} did not answer JSON", todo="is the endpoint in the catalogue right?"
+            ) from error
+
+    def _endpoint(self, service: str) -> Optional[str]:
+        with self._lock:
+            if service in self._endpoints:
+                return self._endpoints[service]
+        types, version, _ = SERVICES[service]
+        self.login()
+        catalog = self.session.auth.get_access(self.session).service_catalog
+        url = None
+        for service_type in types:
+            # discovery would cost a request a service; catalogue and version path say the same
+            found = catalog.get_endpoint_data_list(
+                service_type=service_type, interface=self.interface, region_name=self.region
+            )
+            if found:
+                url = found[0].catalog_url.rstrip("/")
+                break
+        if url is not None and version and not _VERSION.search(url):
+            url += version
+        if url is not None and service == "object":
+            found = _ACCOUNT.search(url)
+            if found:
+                url, self._account_prefix = url[: found.start()], found.group(1) or ""
+        with self._lock:
+            self._endpoints[service] = url
+        return url
+
+    def _refusal(self, service: str, method: str, path: str, answer: Any) -> CloudError:
+        kind = {404: Missing, 403: Forbidden, 409: Conflicting}.get(answer.status_code, CloudError)
+        request_id = answer.headers.get("x-openstack-request-id") or answer.headers.get("X-Trans-Id", "")
+        text = f"{service}: {method} {path}: {answer.status_code} {_message(answer)}"
+        todo = {
+            401: "the login ran out or was revoked: log in again",
+            403: "the login lacks a role: docs/operations.md lists what is needed",
+            429: "the service limits requests: try again with a smaller --workers",
+        }.get(answer.status_code)
+        if todo is None and answer.status_code >= 500:
+            todo = f"look for {request_id or 'the request'} in the service's log, then run the same command again"
+        return kind(text, todo=todo)
+
+
+def connect(name: str, *, region: Optional[str] = None, interface: str = "public", workers: int = 8) -> Cloud:
+    """A session for an entry of clouds.yaml; nothing is sent yet. ``workers`` threads can use it without waiting."""
+    try:
+        config = os_config.OpenStackConfig(app_name="osg-site-iaas", app_version=__version__)
+        entry = config.get_one(cloud=name)
+        session = entry.get_session()
+    except os_exceptions.ConfigException as error:
+        raise CloudError(
+            f"clouds.yaml has no usable entry {name!r}: {error}",
+            todo="cloud.name in site.yml names the entry; `openstack --os-cloud NAME token issue` tries it",
+        ) from error
+    except (ksa.ClientException, OSError, ValueError) as error:
+        raise CloudError(f"clouds.yaml entry {name!r} cannot be used: {_words(error)}") from error
+    session.timeout = session.timeout or TIMEOUT
+    for scheme in ("http://", "https://"):
+        session.session.mount(scheme, ksa_session.TCPKeepAliveAdapter(pool_maxsize=workers + 2))
+    return Cloud(
+        session,
+        name=name,
+        region=region or entry.get_region_name() or "RegionOne",
+        interface=interface,
+    )
+
+
+def _message(answer: Any) -> str:
+    try:
+        data = answer.json()
+    except ValueError:
+        return " ".join(re.sub(r"<[^>]*>", " ", answer.text[:2000]).split())[:300]
+    while isinstance(data, dict):
+        for name in ("message", "detail"):
+            if isinstance(data.get(name), str):
+                return " ".join(data[name].split())[:500]
+        data = next(iter(data.values()), "")
+    return str(data)[:300]
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

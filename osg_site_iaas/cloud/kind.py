@@ -1,0 +1,110 @@
+"""What a kind of object must be able to do. Each is one file under ``kinds/``; docs/architecture.md has the recipe."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterable, Mapping, Optional
+
+from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import CloudError
+from osg_site_iaas.plan.model import Change, KindRule, Ref, Seen, Wanted
+
+
+class Ids:
+    """OpenStack's ids of objects, by reference: those that were seen, and those that apply has made since."""
+
+    def __init__(self, seen: Iterable[Seen] = ()) -> None:
+        self._ids = {item.ref: item.id for item in seen}
+
+    def __getitem__(self, ref: Ref) -> str:
+        try:
+            return self._ids[ref]
+        except KeyError:
+            raise CloudError(f"{ref} does not exist", todo="run the same command again") from None
+
+    def __setitem__(self, ref: Ref, value: str) -> None:
+        self._ids[ref] = value
+
+
+@dataclass
+class Work:
+    """What a kind has at hand while it applies a change."""
+
+    cloud: Cloud
+    site: Site
+    ids: Ids
+    roles: Mapping[str, str]  # ids of Keystone's roles, by name
+    say: Callable[[str], None] = field(default=lambda text: None)  # a line for the person who waits
+    _locks: defaultdict[Any, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+
+    def lock(self, key: Any) -> threading.Lock:
+        """A lock for what two changes would otherwise do to one thing at once."""
+        return self._locks[key]
+
+    @property
+    def secrets(self) -> Path:
+        """The folder for what apply creates and nobody else may read."""
+        return self.site.cloud.secrets
+
+
+class Kind:
+    """One kind: what site.yml wants of it, what is there, and how to change it.
+
+    ``desired`` is pure. ``observe`` only reads. The others make one change each and must be safe to repeat: a run
+    that was killed in the middle is finished by the next.
+    """
+
+    rule: KindRule
+    service: str  # whose API it lives in
+    ownership: str  # how we know that one is ours, in words for the table in the docs
+
+    @property
+    def name(self) -> str:
+        return self.rule.name
+
+    def desired(self, site: Site) -> Iterable[Wanted]:
+        """Every object of this kind that the declaration names."""
+        raise NotImplementedError
+
+    def observe(self, reader: Reader) -> Iterable[Seen]:
+        """Every object of this kind that exists in the site's scope, ours or not."""
+        raise NotImplementedError
+
+    def create(self, work: Work, change: Change) -> str:
+        """Make it; its id."""
+        raise NotImplementedError
+
+    def update(self, work: Work, change: Change) -> None:
+        """Make the attributes in ``change.after`` true; serves update, adopt and disable."""
+        raise NotImplementedError
+
+    def remove(self, work: Work, change: Change) -> None:
+        """Remove it; its being gone already is success."""
+        raise NotImplementedError
+
+
+def project_ref(project: str) -> Ref:
+    """The reference to a VO's project."""
+    return Ref("project", (project,))
+
+
+def required_id(change: Change) -> str:
+    """The id that an update or removal always has."""
+    if change.id is None:
+        raise CloudError(f"{change.ref}: no id in the plan", todo="run the same command again")
+    return change.id
+
+
+def described(item: Mapping[str, Any], name: str = "description") -> str:
+    """A description as text; services answer None for an empty one."""
+    return str(item.get(name) or "")
+
+
+def mib(value: Optional[Any]) -> int:
+    """A number that a service may answer as "" when it means none."""
+    return int(value or 0)

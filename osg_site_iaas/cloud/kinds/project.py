@@ -1,0 +1,85 @@
+"""One project a VO: what it owns, and what its quotas count."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping
+
+from osg_site_iaas.cloud.kind import Work, described, project_ref, required_id
+from osg_site_iaas.cloud.kinds import contents
+from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
+from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import CloudError
+from osg_site_iaas.plan.model import TAG, Change, KindRule, Removal, Seen, Wanted
+
+VO_TAG = f"{TAG}:vo="  # which VO a project is, also when site.yml no longer says so
+
+
+class Project(KeystoneKind):
+    """Removing one takes two runs: it is disabled by the first, and deleted by a later one."""
+
+    rule = KindRule("project", Removal.PRUNE, disable={"enabled": False})
+    ownership = f"the project's tag `{TAG}`"
+    path = "/projects"
+    member = "project"
+
+    def desired(self, site: Site) -> Iterable[Wanted]:
+        for vo in site.vos:
+            yield Wanted(
+                project_ref(vo.project),
+                {
+                    "description": vo.description,
+                    "enabled": vo.enabled,
+                    "tags": sorted([TAG, VO_TAG + vo.name]),
+                },
+                needs=(domain_ref(site.cloud.domain),),
+                vo=vo.name,
+                at=vo.at,
+            )
+
+    def observe(self, reader: Reader) -> Iterable[Seen]:
+        declared = {vo.project for vo in reader.site.vos}
+        for item in reader.projects:
+            ours = TAG in item.get("tags", ())
+            inside: Mapping[str, Any] = {}
+            if ours and not item["enabled"] and item["name"] not in declared:
+                inside = contents.count(reader, item["id"])
+            yield Seen(
+                project_ref(item["name"]),
+                item["id"],
+                {
+                    "description": described(item),
+                    "enabled": item["enabled"],
+                    # tags that others have put there are theirs
+                    "tags": sorted(
+                        tag for tag in item.get("tags", ()) if tag == TAG or tag.startswith(VO_TAG)
+                    ),
+                },
+                ours=ours,
+                vo=next(
+                    (t[len(VO_TAG) :] for t in item.get("tags", ()) if t.startswith(VO_TAG)), item["name"]
+                ),
+                contents=inside,
+            )
+
+    def update(self, work: Work, change: Change) -> None:
+        body = self.body(work, change)
+        if "tags" in body:
+            path = f"/projects/{required_id(change)}"
+            kept = work.cloud.get("identity", path)["project"].get("tags", [])
+            others = [tag for tag in kept if tag != TAG and not tag.startswith(VO_TAG)]
+            body["tags"] = sorted({*others, *body["tags"]})
+        work.cloud.request("PATCH", "identity", f"/projects/{required_id(change)}", json={"project": body})
+
+    def remove(self, work: Work, change: Change) -> None:
+        project = required_id(change)
+        if any(change.contents.values()):
+            contents.destroy(work, project)
+        # Services keep limits for projects that Keystone no longer knows; one made anew must not inherit them.
+        for service, path in (("compute", f"/os-quota-sets/{project}"), ("network", f"/quotas/{project}")):
+            if work.cloud.has(service):
+                try:
+                    work.cloud.request("DELETE", service, path)
+                except CloudError as error:
+                    work.say(f"{change.ref}: its {service} limits stay behind: {error.what}")
+        super().remove(work, change)

@@ -1,0 +1,80 @@
+"""Service users: a VO's own Keystone users, with no password unless site.yml names one."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from osg_site_iaas.cloud import secrets
+from osg_site_iaas.cloud.kind import Work, described, project_ref
+from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
+from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.plan.model import Change, KindRule, Op, Ref, Removal, Seen, Wanted, is_marked, marked
+
+
+def user_ref(name: str) -> Ref:
+    """The reference to a user of the site's domain."""
+    return Ref("user", (name,))
+
+
+class User(KeystoneKind):
+    """A user without a password enters with its EC2 key; hashing none also makes a first apply much faster."""
+
+    rule = KindRule("user", Removal.PRUNE, disable={"enabled": False})
+    ownership = "its description carries our mark"
+    path = "/users"
+    member = "user"
+
+    def desired(self, site: Site) -> Iterable[Wanted]:
+        for vo in site.vos:
+            for user in vo.service_users:
+                attrs: dict[str, Any] = {
+                    "description": marked(f"service user of {vo.name}"),
+                    "enabled": vo.enabled,
+                }
+                if user.password is not None and user.password.source == "generated":
+                    attrs["password_kept"] = True  # that its file exists: a lost one is replaced
+                yield Wanted(
+                    user_ref(user.name),
+                    attrs,
+                    needs=(domain_ref(site.cloud.domain), project_ref(vo.project)),
+                    vo=vo.name,
+                    at=user.at,
+                )
+
+    def observe(self, reader: Reader) -> Iterable[Seen]:
+        owners = {user.name: vo.name for vo in reader.site.vos for user in vo.service_users}
+        projects = {project["id"]: project["name"] for project in reader.projects}
+        for item in reader.users:
+            text = described(item)
+            name = item["name"]
+            if not is_marked(text) and name not in owners:
+                continue  # those who enter with proxies and tokens live in this domain too
+            yield Seen(
+                user_ref(name),
+                item["id"],
+                {
+                    "description": text,
+                    "enabled": item["enabled"],
+                    "password_kept": secrets.password_file(reader.site.cloud.secrets, name).exists(),
+                },
+                ours=is_marked(text),
+                vo=owners.get(name) or projects.get(item.get("default_project_id")),
+            )
+
+    def body(self, work: Work, change: Change) -> dict[str, Any]:
+        body = dict(change.after)
+        renew = body.pop("password_kept", False)
+        if change.op is Op.DISABLE:
+            return body
+        name = change.ref.key[-1]
+        vo, user = next((v, u) for v in work.site.vos for u in v.service_users if u.name == name)
+        if change.op is Op.CREATE:
+            body["default_project_id"] = work.ids[project_ref(vo.project)]
+        if user.password is not None and (renew or change.op is Op.CREATE):
+            body["password"] = secrets.password(work.secrets, name, user.password)
+        return body
+
+    def remove(self, work: Work, change: Change) -> None:
+        super().remove(work, change)
+        secrets.forget(secrets.password_file(work.secrets, change.ref.key[-1]))

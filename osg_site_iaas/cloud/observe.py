@@ -1,0 +1,97 @@
+"""From a declaration and a cloud to a plan: each list read once, each kind compared by the same rules."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
+
+from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.cloud.kind import Kind
+from osg_site_iaas.cloud.kinds import KINDS, RULES
+from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.plan.diff import diff
+from osg_site_iaas.plan.model import Conflict, Plan, Prune, Seen, Wanted
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+@dataclass(frozen=True)
+class World:
+    """What was seen, and the roles that Keystone has (id by name)."""
+
+    seen: tuple[Seen, ...]
+    roles: Mapping[str, str]
+    services: frozenset[str]
+
+
+def desired(site: Site, kinds: Iterable[Kind] = KINDS) -> Iterator[Wanted]:
+    """Everything that the declaration asks of OpenStack. Pure."""
+    for kind in kinds:
+        yield from kind.desired(site)
+
+
+def observe(
+    cloud: Cloud,
+    site: Site,
+    *,
+    workers: int = 8,
+    progress: Optional[Progress] = None,
+    kinds: Sequence[Kind] = KINDS,
+) -> World:
+    """Everything there is in the site's scope; each kind in a thread, each list asked for once."""
+    cloud.login()
+    wanted = {item.ref.kind for item in desired(site, kinds)}
+    # a service that the site has not got cannot hold anything of ours; declared, it is a conflict
+    asked = [kind for kind in kinds if cloud.has(kind.service)]
+    found: dict[str, list[Seen]] = {}
+    with Reader(cloud, site, workers=workers) as reader:
+        pool = ThreadPoolExecutor(len(asked), thread_name_prefix="kind")
+        try:
+            futures = {pool.submit(_all, kind, reader): kind for kind in asked}
+            for done, future in enumerate(as_completed(futures), start=1):
+                found[futures[future].name] = future.result()
+                if progress:
+                    progress(futures[future].name, done, len(asked))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        roles = reader.roles if "role_assignment" in wanted else {}
+    services = frozenset(kind.service for kind in asked)
+    return World(tuple(item for kind in asked for item in found[kind.name]), roles, services)
+
+
+def plan(site: Site, world: World, *, prune: Optional[Prune] = None, adopt: bool = False) -> Plan:
+    """What would make the world what site.yml says. Pure."""
+    wanted = list(desired(site))
+    return diff(
+        wanted,
+        world.seen,
+        RULES,
+        prune=prune or Prune(),
+        adopt=adopt,
+        conflicts=_impossible(wanted, world),
+    )
+
+
+def _all(kind: Kind, reader: Reader) -> list[Seen]:
+    return list(kind.observe(reader))
+
+
+def _impossible(wanted: Iterable[Wanted], world: World) -> Iterator[Conflict]:
+    services = {kind.name: kind.service for kind in KINDS}
+    for item in wanted:
+        if services[item.ref.kind] not in world.services:
+            yield Conflict(
+                item.ref,
+                f"the cloud has no {services[item.ref.kind]} service",
+                "take it out of site.yml, or add the service to the catalogue",
+                item.at,
+            )
+        elif item.ref.kind == "role_assignment" and world.roles and item.ref.key[2] not in world.roles:
+            yield Conflict(
+                item.ref,
+                f"Keystone has no role {item.ref.key[2]!r}",
+                f"name one that exists ({', '.join(sorted(world.roles))}), or create it",
+                item.at,
+            )
