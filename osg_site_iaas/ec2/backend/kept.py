@@ -1,0 +1,117 @@
+"""What rarely changes, kept for a short and stated time: flavours, images' ids, networks, group names, zones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Optional, TypeVar
+
+from osg_site_iaas.ec2.backend.http import Cloud
+
+T = TypeVar("T")
+
+# seconds that a list is answered from memory; what an answer is built of must not be older
+SECONDS = {"flavours": 60.0, "networks": 30.0, "groups": 10.0, "zones": 60.0, "limits": 10.0}
+KEPT = 2000  # lists in one worker, all projects together
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks a project sees. ``generation`` changes whenever the content does."""
+
+    networks: Mapping[str, Mapping[str, Any]]  # by id
+    subnets: Mapping[str, Mapping[str, Any]]
+    generation: int
+
+    def named(self, name: str) -> Optional[Mapping[str, Any]]:
+        found = [network for network in self.networks.values() if network["name"] == name]
+        return found[0] if len(found) == 1 else None
+
+
+class Lookups:
+    """Lists kept by (project, kind). One thread fetches; the others that want the same wait for it."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, project: str, kind: str, fetch: Callable[[], T]) -> T:
+        """The kept list of this kind, or what ``fetch`` gives; a fetch that fails keeps nothing."""
+        key = (project, kind)
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None and found[0] > time.monotonic():
+                return found[1]  # type: ignore[no-any-return]
+            if len(self._locks) > KEPT:
+                self._locks.clear()
+            single = self._locks.setdefault(key, threading.Lock())
+        with single:
+            with self._lock:
+                found = self._kept.get(key)
+                if found is not None and found[0] > time.monotonic():
+                    return found[1]  # type: ignore[no-any-return]
+            value = fetch()
+            with self._lock:
+                self._kept[key] = (time.monotonic() + SECONDS[kind], value)
+                self._kept.move_to_end(key)
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return value
+
+    def forget(self, project: str, kind: str) -> None:
+        """Read this list anew the next time: it was changed through the door, or did not hold what it should."""
+        with self._lock:
+            self._kept.pop((project, kind), None)
+
+    def flavours(self, cloud: Cloud, project: str) -> Mapping[str, Mapping[str, Any]]:
+        """The flavours that the project may use, by name."""
+
+        def fetch() -> Mapping[str, Mapping[str, Any]]:
+            listed = cloud.pages("compute", "/flavors/detail", "flavors", {"limit": 1000})
+            return {one["name"]: one for one in listed}
+
+        return self.get(project, "flavours", fetch)
+
+    def networks(self, cloud: Cloud, project: str) -> Networks:
+        """The networks and subnets that the project sees; empty where the cloud has no network service."""
+
+        def fetch() -> Networks:
+            if not cloud.has("network"):
+                return Networks({}, {}, 0)
+            listed = cloud.gather(
+                lambda: list(cloud.pages("network", "/networks", "networks")),
+                lambda: list(cloud.pages("network", "/subnets", "subnets")),
+            )
+            networks = {one["id"]: one for one in listed[0]}
+            subnets = {one["id"]: one for one in listed[1]}
+            names = [(one["id"], one["name"]) for one in networks.values()]
+            cidrs = [(one["id"], one["cidr"], one["network_id"]) for one in subnets.values()]
+            return Networks(networks, subnets, hash((tuple(sorted(names)), tuple(sorted(cidrs)))))
+
+        return self.get(project, "networks", fetch)
+
+    def groups(self, cloud: Cloud, project: str) -> Mapping[str, str]:
+        """Security group name → id, of the project's own; of two with one name, the lower id."""
+
+        def fetch() -> Mapping[str, str]:
+            if not cloud.has("network"):
+                return {}
+            query = {"fields": ["id", "name"], "project_id": project}
+            listed = sorted(
+                cloud.pages("network", "/security-groups", "security_groups", query),
+                key=lambda one: one["id"],
+            )
+            return {one["name"]: one["id"] for one in reversed(listed)}
+
+        return self.get(project, "groups", fetch)
+
+    def zones(self, cloud: Cloud, project: str) -> list[Mapping[str, Any]]:
+        """The availability zones for servers, as Nova lists them."""
+        return self.get(
+            project,
+            "zones",
+            lambda: list(cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]),
+        )

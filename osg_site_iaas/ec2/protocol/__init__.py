@@ -1,0 +1,1 @@
+"""EC2's query protocol, both ways, driven by botocore's service model."""

@@ -1,0 +1,87 @@
+"""The door under gunicorn: worker processes with threads, a graceful reload on SIGHUP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from osg_site_iaas.ec2.door import make_door
+from osg_site_iaas.ec2.settings import Settings
+from osg_site_iaas.ec2.wsgi import Application
+from osg_site_iaas.errors import SiteError
+
+GRACE = 70  # seconds for requests under way at a reload or stop: more than one request may take
+
+
+def own_session(cloud: str) -> Any:
+    """A keystoneauth session of an entry in clouds.yaml; it logs in when it is first used."""
+    from openstack import exceptions
+    from openstack.config import OpenStackConfig
+
+    try:
+        region = OpenStackConfig(app_name="osg-site-iaas-ec2").get_one(cloud=cloud)
+        return region.get_session()
+    except (exceptions.SDKException, KeyError) as error:
+        raise SiteError(
+            f"the door's own credential cannot be used: {error}",
+            where=f"clouds.yaml, cloud {cloud}",
+            todo="name the cloud in ec2.yml, and write it to clouds.yaml",
+        ) from error
+
+
+def sessions(settings: Settings) -> tuple[Any, Any]:
+    """The door's own session, and that of its system reader where it has one."""
+    reader = own_session(settings.secrets_cloud) if settings.secrets_cloud else None
+    return own_session(settings.cloud), reader
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM. SiteError where gunicorn or the credential is missing."""
+    try:
+        import gunicorn.http.wsgi
+        from gunicorn.app.base import BaseApplication
+    except ImportError as error:
+        raise SiteError("the EC2 door needs gunicorn", todo="install python3-gunicorn") from error
+    # HTCondor tells Amazon from others by this header; gunicorn has no setting for its name.
+    gunicorn.http.wsgi.SERVER = "AmazonEC2" if settings.server_type == "amazon" else "osg-site-iaas"
+    os.umask(0o077)
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in {
+                "bind": settings.bind,
+                "workers": settings.workers,
+                "threads": settings.threads,
+                "worker_class": "gthread",
+                "preload_app": False,
+                "graceful_timeout": GRACE,
+                "timeout": GRACE + 20,
+                "keepalive": 75,
+                "limit_request_line": 8190,
+                "limit_request_fields": 60,
+                "limit_request_field_size": 8190,
+                "max_requests": 100_000,
+                "max_requests_jitter": 10_000,
+                "proc_name": "osg-site-iaas-ec2",
+                "worker_tmp_dir": str(settings.state),
+                "errorlog": "-",
+                "loglevel": "warning",
+                "pidfile": str(settings.state / "pid"),
+            }.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Application:
+            return Application(make_door(settings, *sessions(settings)))
+
+    sessions(settings)  # a credential that is not there is said before anything listens
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    access = logging.getLogger("osg_site_iaas.ec2.access")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    access.handlers, access.propagate = [handler], False
+    for noisy in ("keystoneauth", "urllib3", "openstack"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    Server().run()
