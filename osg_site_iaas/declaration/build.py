@@ -153,9 +153,8 @@ class _Build:
 
     def security_group(self, path: Path_, name: str, entry: Mapping[str, Any]) -> SecurityGroup:
         rules = tuple(
-            self.rule((*path, "rules", index), rule)
+            self.rule((*path, "rules", index), rule or {})
             for index, rule in enumerate(entry.get("rules") or ())
-            if rule is not None
         )
         return SecurityGroup(name=name, at=self.at(path), **{"vo": "", **entry, "rules": rules})
 
@@ -184,9 +183,8 @@ class _Build:
     def vo(self, path: Path_, name: str, entry: Mapping[str, Any]) -> VO:
         given = {"project": name, **entry}
         given["access"] = tuple(
-            self.access((*path, "access", index), line)
+            self.access((*path, "access", index), line or {})
             for index, line in enumerate(entry.get("access") or ())
-            if line is not None
         )
         given["quota"] = self.quota((*path, "quota"), _mapping(entry, "quota")).over(self.default.quota)
         given["service_users"] = tuple(

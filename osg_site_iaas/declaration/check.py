@@ -1,12 +1,38 @@
-"""What only the whole declaration shows to be wrong, or probably not meant."""
+"""What only the whole declaration shows to be wrong, or probably not meant.
+
+A problem is certain: OpenStack would refuse it, or it would do something else than it says. What a site may
+have a reason for is a warning.
+"""
 
 from __future__ import annotations
 
+from typing import Callable
+
+from osg_site_iaas.declaration import check_access, check_names, check_networks
+from osg_site_iaas.declaration.finder import Finder, Names
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.declaration.read import Document
 from osg_site_iaas.errors import Problem
 
+CHECKS: tuple[Callable[[Finder], None], ...] = (
+    check_names.references,
+    check_names.unique,
+    check_names.reserved,
+    check_names.images,
+    check_networks.subnets,
+    check_networks.networks,
+    check_networks.routers,
+    check_networks.rules,
+    check_access.lines,
+    check_access.roles,
+    check_access.providers,
+    check_access.buckets,
+)
 
-def findings(site: Site, document: Document) -> tuple[list[Problem], list[Problem]]:
-    """Problems and warnings of a declaration whose shape is in order."""
-    return [], []
+
+def findings(site: Site, document: Document, names: Names) -> tuple[list[Problem], list[Problem]]:
+    """Problems and warnings of a declaration; what does not fit the schema has been taken out of it before."""
+    finder = Finder(site, document, names)
+    for check in CHECKS:
+        check(finder)
+    return finder.problems, finder.warnings

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Optional, Union
 
-from osg_site_iaas.declaration import build, parse, read, schema
+from osg_site_iaas.declaration import build, finder, parse, read, schema
 from osg_site_iaas.declaration import check as rules
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.declaration.read import Document, Step
@@ -60,9 +60,10 @@ def report_bytes(file: str, raw: bytes) -> Report:
     problems = [*document.problems, *misshapen]
     if not isinstance(document.data, read.Entries):
         return _report(None, problems, ())
+    names = finder.names(document.data)
     _remove(document.data, unusable)
     site, unfit = build.site(document)
-    wrong, warnings = rules.findings(site, document)
+    wrong, warnings = rules.findings(site, document, names)
     return _report(site, [*problems, *unfit, *wrong], warnings)
 
 
@@ -77,6 +78,8 @@ def _other_version(document: Document) -> Optional[Problem]:
     if not isinstance(data, read.Entries):
         return None
     version = data.get("version")
+    if "version" not in data and ("flavors" in data or isinstance(data.get("vos"), list)):
+        version = 0
     if isinstance(version, bool) or not isinstance(version, int):
         return None
     if version > schema.VERSION:

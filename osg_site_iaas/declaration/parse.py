@@ -6,12 +6,13 @@ recurses, and an alias is the same object, not a copy.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+import dataclasses
+from typing import Any, Iterator, Optional, Union
 
 import yaml
 
 from osg_site_iaas.declaration import scalars, syntax
-from osg_site_iaas.declaration.read import Document, Entries, Items, pack, printable, unpack
+from osg_site_iaas.declaration.read import Document, Entries, Items, Step, dotted, pack, printable, unpack
 from osg_site_iaas.errors import Problem
 
 MAX_DEPTH = 40  # the format needs eight
@@ -29,10 +30,30 @@ def parse(file: str, text: str) -> Document:
         return Document(file, None, (*reader.problems, syntax.problem(file, error)))
     except _Stop as stop:
         return Document(file, None, (*reader.problems, stop.problem))
-    return Document(file, data, tuple(reader.problems), frozenset(reader.refused))
+    problems = _with_paths(reader.problems, data) if reader.problems else ()
+    return Document(file, data, tuple(problems), frozenset(reader.refused))
 
 
-class _Stop(Exception):  # noqa: N818 (it is not an error of ours)
+def _with_paths(problems: list[Problem], data: object) -> Iterator[Problem]:
+    """The problems with the paths of the keys and values that stand in their places."""
+    paths = dict(_places((), data))
+    for problem in problems:
+        path = paths.get(pack(problem.line, problem.column), ())
+        yield dataclasses.replace(problem, path=dotted(path))
+
+
+def _places(path: tuple[Step, ...], data: object) -> Iterator[tuple[int, tuple[Step, ...]]]:
+    if isinstance(data, Entries):
+        for key, value in data.items():
+            yield from ((place, (*path, key)) for place in data.places[key])
+            yield from _places((*path, key), value)
+    elif isinstance(data, Items):
+        for index, value in enumerate(data):
+            yield data.places[index], (*path, index)
+            yield from _places((*path, index), value)
+
+
+class _Stop(Exception):
     """Reading cannot go on."""
 
     def __init__(self, problem: Problem) -> None:
@@ -128,7 +149,7 @@ class _Reader:
         if event.implicit[0] and event.tag is None:
             value, wrong = scalars.meaning(word)
             if wrong is not None:
-                self.note(place, f"{printable(word[:40])} {wrong[0]}", wrong[1])
+                self.note(place, *wrong)
                 self.refused.add(place)
         self.add(value, place, 1, 0, event.anchor)
 

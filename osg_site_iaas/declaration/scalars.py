@@ -17,42 +17,43 @@ BOOLEANS = {
 }
 # No number we read is longer; Python itself refuses to read thousands of digits.
 MAX_DIGITS = 20
+MAX_WORD = 80  # nobody reads a longer one as a number
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _OTHERWISE = (
     (
         re.compile(r"(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)"),
-        "is true or false to some programs and a word to others",
+        "{word} is true or false to some programs and a word to others",
         "Write true or false; for the word itself, put it in quotes.",
     ),
     (
         re.compile(r"[-+]?0[0-9_]+"),
-        "begins with a zero, so some programs read it as octal and others as decimal",
+        "a number that begins with a zero is octal to some programs and decimal to others",
         "Leave the zero out; for a text, put it in quotes.",
     ),
     (
         re.compile(r"[-+]?0(?:o[0-7_]+|x[0-9a-fA-F_]+|b[01_]+)"),
-        "is a number in another base, which not every program reads",
+        "a number in another base is a number to some programs and a text to others",
         "Write the number in decimal; for a text, put it in quotes.",
     ),
     (
-        re.compile(r"[-+]?[1-9][0-9]*(?:_[0-9_]*)+"),
-        "is a number to some programs and a text to others, for its underscore",
+        re.compile(r"[-+]?[1-9][0-9]*_[0-9_]*"),
+        "a number with an underscore is a number to some programs and a text to others",
         "Leave the underscore out; for a text, put it in quotes.",
     ),
     (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
-        "is a number in base 60 to some programs and a text to others",
+        "digits with colons are a number in base 60 to some programs and a text to others",
         "Put it in quotes.",
     ),
     (
         re.compile(r"[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?"),
-        "is a number with a fraction, which would lose its last zeros (9.10 becomes 9.1)",
+        "a number with a point belongs nowhere here, and would lose its last zeros (9.10 is 9.1)",
         "Write a whole number; for a text, such as the version of a distribution, put it in quotes.",
     ),
     (
         re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
-        "is not a finite number",
+        "this is not a finite number",
         "Write a whole number, or `unlimited` for a quota; for a text, put it in quotes.",
     ),
 )
@@ -61,14 +62,14 @@ _OTHERWISE = (
 def meaning(word: str) -> tuple[Plain, Optional[tuple[str, str]]]:
     """The value of an unquoted word, and what is wrong with it and what to do, or None.
 
-    A word that is refused keeps its text as its value.
+    A word that is refused keeps its text as its value, and is not repeated: it may be half of a secret.
     """
     first = word[:1]
     if first in "0123456789+-.":
         if _INTEGER.fullmatch(word):
             if len(word) <= MAX_DIGITS:
                 return int(word), None
-            return word, (f"is a number of {len(word)} digits", "Write a number that OpenStack can hold.")
+            return word, (f"a number of {len(word)} digits is too long", "Write a number that OpenStack can hold.")
     elif first not in "yYnNoOtTfF~":
         return word, None
     if word in NULLS:
@@ -76,6 +77,6 @@ def meaning(word: str) -> tuple[Plain, Optional[tuple[str, str]]]:
     if word in BOOLEANS:
         return BOOLEANS[word], None
     for pattern, what, todo in _OTHERWISE:
-        if pattern.fullmatch(word):
-            return word, (what, todo)
+        if len(word) <= MAX_WORD and pattern.fullmatch(word):
+            return word, (what.format(word=word), todo)
     return word, None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Optional
 
-from osg_site_iaas.declaration import words
+from osg_site_iaas.declaration import accept, words
 from osg_site_iaas.declaration.read import Document, Step
 from osg_site_iaas.errors import Problem
 
@@ -45,9 +44,8 @@ def flat() -> Schema:
 
 
 @functools.cache
-def whole_match(pattern: str) -> re.Pattern[str]:
-    """The pattern as ECMA reads it: Python's ``$`` would also fit before a last newline."""
-    return re.compile(re.sub(r"\$(?=\)|\Z)", r"\\Z", pattern))
+def _accept() -> accept.Accept:
+    return accept.accepts(flat())
 
 
 @functools.cache
@@ -58,14 +56,21 @@ def _validator() -> Any:
     extend: Any = validators.extend  # untyped in some releases
 
     def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[Any]:
-        if isinstance(instance, str) and not whole_match(wanted).search(instance):
+        if isinstance(instance, str) and not accept.whole_match(wanted).search(instance):
             yield ValidationError("pattern")
 
-    return extend(Draft7Validator, {"pattern": pattern})(flat())
+    def unique(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Any]:
+        # jsonschema compares every pair of a mixed list, which a long one would make last for hours.
+        if wanted and isinstance(instance, list) and accept.twice(instance) is not None:
+            yield ValidationError("uniqueItems")
+
+    return extend(Draft7Validator, {"pattern": pattern, "uniqueItems": unique})(flat())
 
 
 def problems(document: Document) -> tuple[list[Problem], list[tuple[Step, ...]]]:
     """What does not fit the schema, in words, and the paths of the values that cannot be used further."""
+    if _accept()(document.data):
+        return [], []
     found: dict[tuple[Step, ...], list[Problem]] = {}
     unusable: list[tuple[Step, ...]] = []
     for error in _validator().iter_errors(document.data):
@@ -103,7 +108,7 @@ def at(path: Iterable[Step]) -> Optional[Schema]:
 
 def _by_pattern(part: Schema, key: str) -> Optional[Schema]:
     for pattern, described in part.get("patternProperties", {}).items():
-        if whole_match(pattern).search(key):
+        if accept.whole_match(pattern).search(key):
             chosen: Schema = described
             return chosen
     return None

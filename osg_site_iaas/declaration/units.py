@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from fractions import Fraction
@@ -17,7 +18,7 @@ _UNIT_BYTES = {"B": 1, "MiB": 1024**2, "GiB": 1024**3}
 _LARGEST = {"B": 2**63 - 1, "MiB": 2**31 - 1, "GiB": 2**31 - 1}
 
 
-class Unfit(ValueError):  # noqa: N818 (it says what the value is)
+class Unfit(ValueError):
     """A value whose form is right and which still cannot be used."""
 
     def __init__(self, what: str, todo: str) -> None:
@@ -26,6 +27,7 @@ class Unfit(ValueError):  # noqa: N818 (it says what the value is)
         self.todo = todo
 
 
+@functools.lru_cache(maxsize=1024)
 def size(value: Union[int, str], unit: str) -> int:
     """A size in ``unit`` (B, MiB or GiB): a number is in it already, a text has its own; unlimited is -1."""
     if isinstance(value, int):
@@ -39,10 +41,10 @@ def size(value: Union[int, str], unit: str) -> int:
     total = Fraction(number) * (1024 if binary else 1000) ** _POWERS[power or ""]
     amount = total / _UNIT_BYTES[unit]
     if amount.denominator != 1:
-        raise Unfit(
-            f"{value} is not a whole number of {unit}",
-            f"Write it in {unit}: {round(amount)} {unit} is the nearest.",
-        )
+        todo = f"The nearest is {round(amount)} {unit}."
+        if power and not binary:
+            todo = f"Write {number} {power}iB, which counts in 1024s. {todo}"
+        raise Unfit(f"{value} is not a whole number of {unit}", todo)
     if amount > _LARGEST[unit]:
         raise Unfit(
             f"{value} is more than OpenStack can count", "Write a smaller size, or unlimited for a quota."

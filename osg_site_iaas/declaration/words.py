@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Iterator, Mapping, Sequence
 
+from osg_site_iaas.declaration.accept import twice, whole_match
 from osg_site_iaas.declaration.read import Step, printable
 
 Path = tuple[Step, ...]
@@ -16,6 +17,10 @@ _TYPES = {
     "string": "a text",
     "integer": "a whole number",
     "boolean": "true or false",
+}
+_HOW = {
+    "object": "Write `name: value` lines below it, further in.",
+    "array": "Write the items below it, each after a hyphen, or between [ and ].",
 }
 _LONGEST = 60
 
@@ -91,22 +96,21 @@ def _kind(value: object) -> str:
 
 
 def _unknown_keys(error: Any) -> list[str]:
-    import re
-
     known, patterns = error.schema.get("properties", {}), error.schema.get("patternProperties", {})
     return [
         key
         for key in error.instance
-        if key not in known and not any(re.search(pattern, key) for pattern in patterns)
+        if key not in known and not any(whole_match(pattern).search(key) for pattern in patterns)
     ]
 
 
 def _unknown(error: Any, path: Path) -> Iterator[Finding]:
     known = list(error.schema.get("properties", {}))
-    free = [name for name in known if name not in error.instance]
     for key in _unknown_keys(error):
-        meant = near(key, free or known)
+        meant = near(key, known)
         todo = f"Did you mean {meant}?" if meant else f"Known here: {listed(known)}."
+        if meant in error.instance:
+            todo = f"Did you mean {meant}? It is there already: put the two together."
         yield (*path, key), True, f"{shown(key)} is not known here", todo
 
 
@@ -149,20 +153,17 @@ def _wrong(error: Any) -> tuple[str, str]:
         kinds = [wanted] if isinstance(wanted, str) else [kind for kind in wanted if kind != "null"]
         expected = " or ".join(_TYPES.get(kind, kind) for kind in kinds)
         found = "something else" if secret else _kind(value)
-        return f"here belongs {expected}, not {found}", _todo(error)
+        return f"should be {expected}, not {found}", _HOW.get(kinds[0]) or _todo(error)
     if error.validator == "enum":
         meant = near(value, wanted) if isinstance(value, str) else ""
         hint = f"Did you mean {meant}?" if meant else f"Write one of {listed(wanted)}."
         return f"{shown(value)} is not one of {listed(wanted)}", hint
     if error.validator == "const":
-        return f"here belongs {wanted}, not {shown(value)}", f"Write {wanted}."
+        return f"should be {wanted}, not {shown(value)}", f"Write {wanted}."
     if error.validator == "pattern":
         if secret:
             return "this is not a place where a secret is kept", _todo(error)
-        return (
-            f"{shown(value)} has not the form of {_article(error.schema.get('title', 'such a value'))}",
-            _todo(error),
-        )
+        return f"{shown(value)} is not {error.schema.get('kind', 'in the right form')}", _todo(error)
     if error.validator in ("minimum", "maximum"):
         limit = "least" if error.validator == "minimum" else "most"
         return f"{value} is out of bounds", f"Write {wanted} at {limit}."
@@ -171,23 +172,11 @@ def _wrong(error: Any) -> tuple[str, str]:
             return "the text is empty", "Write something, or leave the line out."
         return f"the text has {len(value)} characters, {wanted} at most are allowed", "Shorten it."
     if error.validator == "uniqueItems":
-        twice = [item for index, item in enumerate(value) if item in value[:index]]
-        return (
-            f"{shown(twice[0])} is in the list twice" if twice else "an item is in the list twice",
-            "Remove one.",
-        )
+        return f"{shown(twice(value))} is in the list twice", "Remove one."
     if error.validator in ("minItems", "maxItems"):
         limit = "least" if error.validator == "minItems" else "most"
         return f"the list has {len(value)} items", f"Give {wanted} at {limit}."
-    return "this has not the form that is wanted here", _todo(error)
-
-
-def _article(title: str) -> str:
-    return (
-        f"{'an' if title[0].lower() in 'aeio' else 'a'} {title[0].lower()}{title[1:]}"
-        if title
-        else "such a value"
-    )
+    return "this is not in the right form", _todo(error)
 
 
 def _todo(error: Any) -> str:
