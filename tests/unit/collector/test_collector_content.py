@@ -28,7 +28,8 @@ def test_the_checksum_is_that_of_graccs_own_rule() -> None:
 def test_the_checksum_of_text_that_is_not_plain() -> None:
     fields: Fields = {
         "JobName": 'é "q" <a&b> \\ /x\t\n\u2028 😀 \u007f', "Memory": "2048", "Network": "12.5",
-        "Processors": "4.7", "WallDuration": 12.339999999, "CpuDuration": 0, "EndTime": "2026-11-22T07:00:00Z",
+        "Processors": "4.7", "WallDuration": 12.339999999, "CpuDuration": 0,
+        "EndTime": "2026-11-22T07:00:00Z",
     }  # fmt: skip
     assert document(fields, NOW).checksum == "52eb76e28d4cf90e326863c72ab87be3"
 
