@@ -29,7 +29,8 @@ from typing import Any, Callable
 from rich.console import Console
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import Sandbox, Status
+from osg_site_iaas.sandbox import Sandbox, Status, Wishes
+from osg_site_iaas.sandbox.render import read_overrides
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     up.add_argument("--services", metavar="A,B", help="only these, and what they need")
     up.add_argument("--computes", type=int, metavar="N", help="how many fake computes (default: 4)")
+    up.add_argument(
+        "--wrap-keystone",
+        metavar="MODULE:FUNCTION",
+        help="serve what this function makes of Keystone's application",
+    )
+    up.add_argument(
+        "--set",
+        action="append",
+        metavar="FILE:SECTION.OPTION=VALUE",
+        help="set an option of a service, as keystone/keystone.conf:mapped.remote_id_attribute=X; may be repeated",
+    )
     up.set_defaults(action_run=_up)
 
     down = actions.add_parser("down", parents=[which], help="stop it; its content stays")
@@ -78,9 +90,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace, sandbox: Sandbox) -> int:
-    services = args.services.split(",") if args.services else None
+    wishes = Wishes(
+        services=tuple(args.services.split(",")) if args.services else None,
+        computes=args.computes,
+        base_port=args.base_port,
+        wrapper=args.wrap_keystone,
+        overrides=read_overrides(args.set) if args.set else None,
+    )
     with _Progress() as progress:
-        status = sandbox.up(progress, services=services, computes=args.computes, base_port=args.base_port)
+        status = sandbox.up(progress, wishes)
     if args.json:
         print(_as_json(status))
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 REGION = "RegionOne"
+Overrides = Mapping[str, Mapping[str, Mapping[str, str]]]
 INSIDE = Path(__file__).parent / "inside"
 
 
@@ -37,9 +38,14 @@ class Box:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     services: tuple[str, ...]
+    #: the services that somebody named; none is all
+    asked: tuple[str, ...] = ()
     computes: int = 4
+    #: ``module:function`` that is given Keystone's WSGI application and returns the one to serve
     wrapper: Optional[str] = None
-    overrides: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    wrapper_env: Mapping[str, str] = field(default_factory=dict)
+    #: file below etc/ -> section -> option -> value
+    overrides: Overrides = field(default_factory=dict)
 
     @property
     def etc(self) -> Path:

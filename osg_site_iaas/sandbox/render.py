@@ -5,17 +5,20 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import re
 import shlex
-from typing import Mapping
+from typing import Iterable, Mapping
 
 import yaml
 
+from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox.folders import write_private
 from osg_site_iaas.sandbox.model import REGION, Box
 from osg_site_iaas.sandbox.service import Service
 
 CLOUD = "sandbox"
 SYSTEM_CLOUD = "sandbox-system"
+_OVERRIDE = re.compile(r"(?P<file>[^:]+):(?P<section>[^.=]+)\.(?P<option>[^=.]+)=(?P<value>.*)")
 
 
 def write_configuration(box: Box, services: tuple[Service, ...]) -> None:
@@ -45,6 +48,17 @@ def override(text: str, options: Mapping[str, Mapping[str, str]]) -> str:
     out = io.StringIO()
     parser.write(out)
     return out.getvalue().replace("[ DEFAULT ]", "[DEFAULT]")
+
+
+def read_overrides(words: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Overrides from words like ``nova/nova.conf:DEFAULT.cpu_allocation_ratio=2``."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for word in words:
+        match = _OVERRIDE.fullmatch(word)
+        if not match:
+            raise SandboxError(f"not an option: {word!r}", todo="write it as FILE:SECTION.OPTION=VALUE")
+        found.setdefault(match["file"], {}).setdefault(match["section"], {})[match["option"]] = match["value"]
+    return found
 
 
 def clouds(box: Box) -> dict[str, object]:

@@ -9,19 +9,25 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable, Optional, Union
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import environment, folders, render, settings, template
+from osg_site_iaas.sandbox import access, environment, folders, render, settings, template
+from osg_site_iaas.sandbox.access import Mark, Request
 from osg_site_iaas.sandbox.model import Box, Endpoint
 from osg_site_iaas.sandbox.service import choose, registry
+from osg_site_iaas.sandbox.settings import Wishes
 from osg_site_iaas.sandbox.status import DIED, FILE, UP, ServiceStatus, Status, read, tail
 
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 30
 Progress = Callable[[str], None]
+NO_WISHES = Wishes()
+
+
+def _silent(_message: str) -> None:
+    pass
 
 
 class Sandbox:
@@ -91,39 +97,28 @@ class Sandbox:
         """What to export to use it."""
         return render.environment(self.box())
 
-    def up(
-        self,
-        progress: Progress = lambda _message: None,
-        *,
-        services: Optional[Iterable[str]] = None,
-        computes: Optional[int] = None,
-        base_port: Optional[int] = None,
-        wrapper: Optional[str] = None,
-    ) -> Status:
+    def up(self, progress: Progress = _silent, wishes: Wishes = NO_WISHES) -> Status:
         """Everything answering; at once if it does already.
 
-        ``services`` are names whose needs come with them. Raises SandboxError that names what died and shows
-        the end of its log, with nothing left running of a start that failed.
+        Raises SandboxError that names what died and shows the end of its log, with nothing left running of a
+        start that failed.
         """
         environment.ensure(progress)
         with folders.only_one(self.folder / "run/up.lock"):
             if self.running:
                 status = self.status()
                 if status.dead:
-                    raise _died(status.dead, self, "osg-site-iaas sandbox down, then up")
+                    raise _died(status.dead, self, "stop it with `down` before the next `up`")
+                if wishes != NO_WISHES:
+                    raise SandboxError(
+                        "it runs already, and cannot change while it does",
+                        where=f"sandbox {self.name}",
+                        todo="stop it with `down` first; nothing in it is lost",
+                    )
                 return status
-            known = registry()
             old = settings.load(self.folder, environment.python())
-            names = list(services or (old.services if old else [n for n, s in known.items() if s.default]))
-            chosen = choose(names, known)
-            box = settings.settle(
-                self.folder, environment.python(), chosen,
-                name=self.name, old=old, base_port=base_port, computes=computes,
-            )  # fmt: skip
-            if wrapper is not None:
-                box = replace(box, wrapper=wrapper or None)
-                settings.save(box)
-            template.ensure(box, chosen, progress)
+            box = settings.settle(self.folder, environment.python(), name=self.name, old=old, wishes=wishes)
+            template.ensure(box, choose(box.services, registry()), progress)
             self._prepare(box)
             return self._start(progress)
 
@@ -192,6 +187,14 @@ class Sandbox:
                 )
             time.sleep(0.1)
 
+    def mark(self) -> Mark:
+        """Now, as a place in every access log."""
+        return access.mark(self.box().logs)
+
+    def requests(self, since: Mark, until: Optional[Mark] = None) -> list[Request]:
+        """What the services were asked between two marks, oldest first."""
+        return access.requests(self.box().logs, since, until)
+
     def down(self) -> bool:
         """Nothing of it running; False if nothing was."""
         if not self.running:
@@ -209,7 +212,7 @@ class Sandbox:
             time.sleep(0.1)
         return True
 
-    def reset(self, progress: Progress = lambda _message: None) -> bool:
+    def reset(self, progress: Progress = _silent) -> bool:
         """As when first started, with the same ports and passwords; up again if it was running."""
         self.box()
         was_running = self.down()

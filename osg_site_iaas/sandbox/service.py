@@ -10,6 +10,7 @@ from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import services as package
 from osg_site_iaas.sandbox.model import REGION, Box, Command, Endpoint
 
+HOUR_S = 3600
 Ini = Mapping[str, Mapping[str, object]]
 
 

@@ -5,16 +5,29 @@ from __future__ import annotations
 import base64
 import json
 import secrets as random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Mapping, Optional
 
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import folders, ports
-from osg_site_iaas.sandbox.model import Box
-from osg_site_iaas.sandbox.service import Service
+from osg_site_iaas.sandbox.model import Box, Overrides
+from osg_site_iaas.sandbox.service import Service, choose, registry
 
 FILE = "sandbox.json"
 DEFAULT_COMPUTES = 4
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What `up` was asked for; None is "as before", and at first "as usual"."""
+
+    services: Optional[tuple[str, ...]] = None
+    computes: Optional[int] = None
+    base_port: Optional[int] = None
+    wrapper: Optional[str] = None
+    wrapper_env: Optional[Mapping[str, str]] = None
+    overrides: Optional[Overrides] = None
 
 
 def load(folder: Path, python: Path) -> Optional[Box]:
@@ -28,9 +41,11 @@ def load(folder: Path, python: Path) -> Optional[Box]:
             python=python,
             ports=kept["ports"],
             secrets=kept["secrets"],
+            asked=tuple(kept.get("asked", ())),
             services=tuple(kept["services"]),
             computes=kept["computes"],
             wrapper=kept.get("wrapper"),
+            wrapper_env=kept.get("wrapper_env", {}),
             overrides=kept.get("overrides", {}),
         )
     except FileNotFoundError:
@@ -43,15 +58,18 @@ def load(folder: Path, python: Path) -> Optional[Box]:
 
 def save(box: Box) -> None:
     """Keep the box, and nothing of it readable by others."""
-    kept = {
-        "name": box.name,
-        "services": list(box.services),
-        "computes": box.computes,
-        "wrapper": box.wrapper,
-        "overrides": box.overrides,
-        "ports": dict(box.ports),
-        "secrets": dict(box.secrets),
-    }
+    names = (
+        "name",
+        "asked",
+        "services",
+        "computes",
+        "wrapper",
+        "wrapper_env",
+        "overrides",
+        "ports",
+        "secrets",
+    )
+    kept = {name: getattr(box, name) for name in names}
     folders.write_private(box.folder / FILE, json.dumps(kept, indent=1) + "\n")
 
 
@@ -66,26 +84,19 @@ def complete_secrets(have: Mapping[str, str], services: Iterable[Service]) -> di
     return made
 
 
-def settle(
-    folder: Path,
-    python: Path,
-    services: tuple[Service, ...],
-    *,
-    name: str,
-    old: Optional[Box],
-    base_port: Optional[int],
-    computes: Optional[int],
-) -> Box:
+def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes: Wishes) -> Box:
     """The box to start: what was kept, with what is missing or no longer possible made anew, and saved.
 
     Ports are given out by one process at a time, so that sandboxes started together do not meet.
     """
+    known = registry()
+    asked = wishes.services if wishes.services is not None else (old.asked if old else ())
+    services = choose(asked or [n for n, service in known.items() if service.default], known)
     register = folders.cache() / "sandboxes.json"
     with folders.only_one(folders.cache() / "sandboxes.lock"):
-        names = [port for service in services for port in service.ports]
         given = ports.assign(
-            names,
-            base=base_port,
+            [port for service in services for port in service.ports],
+            base=wishes.base_port,
             have=old.ports if old else {},
             avoid=folders.known_ports(register, folder),
         )
@@ -95,10 +106,14 @@ def settle(
             python=python,
             ports=given,
             secrets=complete_secrets(old.secrets if old else {}, services),
+            asked=asked,
             services=tuple(s.name for s in services),
-            computes=computes or (old.computes if old else DEFAULT_COMPUTES),
-            wrapper=old.wrapper if old else None,
-            overrides=old.overrides if old else {},
+            computes=wishes.computes or (old.computes if old else DEFAULT_COMPUTES),
+            wrapper=(old.wrapper if old else None) if wishes.wrapper is None else (wishes.wrapper or None),
+            wrapper_env=(old.wrapper_env if old else {})
+            if wishes.wrapper_env is None
+            else wishes.wrapper_env,
+            overrides=(old.overrides if old else {}) if wishes.overrides is None else wishes.overrides,
         )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

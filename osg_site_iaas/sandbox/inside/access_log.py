@@ -1,4 +1,7 @@
-"""One line for each request: time, method, path, status, milliseconds, user agent, separated by tabs."""
+"""One line for each request: time, method, path, status, milliseconds, user agent, separated by tabs.
+
+The line is written before the first byte of the answer leaves, so that whoever has an answer finds its line.
+"""
 
 import os
 import re
@@ -9,7 +12,7 @@ _SECRET = re.compile(r"((?:signature|sig|credential|token|security-token|accessk
 
 
 class AccessLog:
-    """Wraps a WSGI application; the line is written when the answer has been sent."""
+    """Wraps a WSGI application; the milliseconds are those until its answer began."""
 
     def __init__(self, app, path):
         self.app = app
@@ -17,25 +20,18 @@ class AccessLog:
 
     def __call__(self, environ, start_response):
         began = time.monotonic()
-        status = ["-"]
-
-        def start(line, headers, exc_info=None):
-            status[0] = line.split(" ", 1)[0]
-            return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
-
         # Taken now: applications shift and rewrite these.
+        method = environ["REQUEST_METHOD"]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         query = environ.get("QUERY_STRING", "")
         request = path + ("?" + _SECRET.sub(r"\1***", query) if query else "")
         agent = environ.get("HTTP_USER_AGENT", "-")
-        try:
-            answer = self.app(environ, start)
-        except BaseException:
-            self._write(environ["REQUEST_METHOD"], request, "500", began, agent)
-            raise
-        return _Answer(
-            answer, lambda: self._write(environ["REQUEST_METHOD"], request, status[0], began, agent)
-        )
+
+        def start(line, headers, exc_info=None):
+            self._write(method, request, line.split(" ", 1)[0], began, agent)
+            return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
+
+        return self.app(environ, start)
 
     def _write(self, method, request, status, began, agent):
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -43,19 +39,3 @@ class AccessLog:
         fields = (now, method, request, status, took, agent)
         line = "\t".join(re.sub(r"[\t\r\n]", " ", field) for field in fields)
         os.write(self.file, line.encode("utf-8", "replace") + b"\n")
-
-
-class _Answer:
-    def __init__(self, parts, done):
-        self.parts = parts
-        self.done = done
-
-    def __iter__(self):
-        return iter(self.parts)
-
-    def close(self):
-        try:
-            if hasattr(self.parts, "close"):
-                self.parts.close()
-        finally:
-            self.done()

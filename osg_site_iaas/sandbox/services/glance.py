@@ -7,6 +7,8 @@ from osg_site_iaas.sandbox.service import Ini, Service, authtoken, ini
 
 
 class Glance(Service):
+    """Takes any format and checks none."""
+
     name = "glance"
     needs = ("keystone",)
     ports = ("glance",)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from osg_site_iaas.sandbox.model import REGION, Box, Command, Endpoint
 from osg_site_iaas.sandbox.service import Ini, Service, choose, ini, registry
 
 TOKEN_SECONDS = 12 * 3600
+# Where osg_site_iaas itself is imported from: the wrapper is usually a part of it.
+PACKAGE_PATH = Path(__file__).parents[3]
 
 
 class Keystone(Service):
+    """Everything else logs in here."""
+
     name = "keystone"
     ports = ("keystone", "keystone-tls")
     secrets = ("admin", "fernet-0", "fernet-1", "credential-0", "credential-1")
@@ -61,10 +66,11 @@ class Keystone(Service):
             "--key", str(pki / "host.key"), "--ca", str(pki / "ca.pem"),
         )  # fmt: skip
         if box.wrapper:
-            more += ("--wrap", box.wrapper)
+            more += ("--wrap", box.wrapper, "--wrap-path", str(PACKAGE_PATH))
         env = {
             "OS_KEYSTONE_CONFIG_DIR": str(box.etc / "keystone"),
             "SANDBOX_SEED": str(box.etc / "keystone/seed.json"),
+            **box.wrapper_env,
         }
         return box.serve("keystone", "keystone_app:application", threads=8, env=env, more=more)
 

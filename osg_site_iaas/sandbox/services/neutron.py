@@ -11,6 +11,8 @@ _ENTRY_POINTS = ini({"neutron.ml2.mechanism_drivers": {"bindall": "neutron_bind:
 
 
 class Neutron(Service):
+    """Knows local and flat networks, routers and security groups."""
+
     name = "neutron"
     needs = ("keystone",)
     ports = ("neutron",)

@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 
 from osg_site_iaas.sandbox.model import Box, Command, Endpoint
-from osg_site_iaas.sandbox.service import Ini, Service, authtoken, ini, login
-
-HOURS = 3600
+from osg_site_iaas.sandbox.service import HOUR_S, Ini, Service, authtoken, ini, login
 
 
 class Nova(Service):
+    """Servers are fake; their records, ports, volumes and history are not."""
+
     name = "nova"
     needs = ("keystone", "placement", "glance", "neutron")
     ports = ("nova",)
@@ -36,11 +36,11 @@ class Nova(Service):
                 "reserved_host_disk_mb": 0,
                 # An idle sandbox should cost nothing: what a real cloud does every few seconds is rare here.
                 "report_interval": 60,
-                "service_down_time": 10 * HOURS,
-                "update_resources_interval": HOURS,
+                "service_down_time": 10 * HOUR_S,
+                "update_resources_interval": HOUR_S,
                 "sync_power_state_interval": -1,
                 "heal_instance_info_cache_interval": -1,
-                "instance_delete_interval": HOURS,
+                "instance_delete_interval": HOUR_S,
                 "shelved_poll_interval": -1,
                 "running_deleted_instance_action": "noop",
             },

@@ -7,6 +7,8 @@ from osg_site_iaas.sandbox.service import Ini, Service, authtoken, ini
 
 
 class Placement(Service):
+    """Keeps its inventory in one database of its own."""
+
     name = "placement"
     needs = ("keystone",)
     ports = ("placement",)

@@ -19,6 +19,8 @@ ELSEWHERE = {"authtoken", "cache", "proxy-server"}
 
 
 class Swift(Service):
+    """Needs nothing but its folder."""
+
     name = "swift"
     needs = ("keystone",)
     ports = ("swift", "swift-account", "swift-container", "swift-object")
