@@ -1,0 +1,62 @@
+"""Writes the pages, and the parts of pages, that come from the code. With --check, says which are not current.
+
+A page's generator is a function from the text that is there to the text that should be.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def between(text: str, name: str, body: str) -> str:
+    """The text with what stands between a page's markers replaced."""
+    begin, end = f"<!-- {name}: begin (written by `make docs`) -->\n", f"<!-- {name}: end -->"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}{body}{end}{tail}"
+
+
+def kinds(text: str) -> str:
+    from osg_site_iaas.cloud.kinds import KINDS
+
+    rows = ["| kind | service | it is ours if | no longer declared |", "|---|---|---|---|"]
+    for kind in KINDS:
+        stage = ", disabled first" if kind.rule.disable else ""
+        rows.append(f"| {kind.name} | {kind.service} | {kind.ownership} | {kind.rule.removal.value}{stage} |")
+    return between(text, "kinds", "\n".join(rows) + "\n")
+
+
+def declaration(_text: str) -> str:
+    from osg_site_iaas.declaration.reference import page
+
+    return page()
+
+
+PAGES: dict[str, Callable[[str], str]] = {
+    "docs/architecture.md": kinds,
+    "docs/declaration.md": declaration,
+}
+
+
+def main() -> int:
+    stale = []
+    for name, generate in PAGES.items():
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        after = generate(before)
+        if after != before:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(after, encoding="utf-8")
+    if stale:
+        print(("not current, run `make docs`: " if "--check" in sys.argv else "written: ") + ", ".join(stale))
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
