@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 _WORD = "[A-Za-z0-9_.-]+"
+_VO = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+_LONGEST = 1024
 _FQAN = re.compile(
-    rf"(?P<group>(?:/{_WORD})+)(?:/Role=(?P<role>{_WORD}))?(?:/Capability=(?P<capability>{_WORD}))?"
+    rf"(?P<group>/{_VO}(?:/{_WORD})*)(?:/Role=(?P<role>{_WORD}))?(?:/Capability=(?P<capability>{_WORD}))?"
 )
-_FIRST = re.compile(rf"/(?P<vo>{_WORD})(?=/|\Z)")
+_FIRST = re.compile(rf"/(?P<vo>{_VO})(?=/|\Z)")
 _PATTERN = re.compile(r"/[A-Za-z0-9_.*=/-]+")
 _NOTHING = "/Role=NULL/Capability=NULL"
 
@@ -42,6 +44,8 @@ def problem(pattern: str) -> str:
         return "an FQAN holds letters, digits and _ . - = / only; * stands for any characters"
     if vo_of(pattern) is None:
         return "the first part must name one VO in full: with * in it, members of other VOs would match"
+    if len(pattern) > _LONGEST:
+        return f"it is longer than {_LONGEST} characters"
     if "//" in pattern or pattern.endswith("/"):
         return "an empty part between two / never matches"
     if "*" not in pattern and long_form(pattern) is None:
