@@ -11,6 +11,8 @@ from osg_site_iaas.sandbox.service import Ini, Service, choose, ini, registry
 TOKEN_SECONDS = 12 * 3600
 # Where osg_site_iaas itself is imported from: the wrapper is usually a part of it.
 PACKAGE_PATH = Path(__file__).parents[3]
+# Grid logins: the product's own door, as soon as there is an identity.yml in the sandbox's folder.
+GRID_DOOR = "osg_site_iaas.identity.middleware:wrap_when_configured"
 
 
 class Keystone(Service):
@@ -64,12 +66,12 @@ class Keystone(Service):
         more: tuple[str, ...] = (
             "--tls-port", str(box.ports["keystone-tls"]), "--cert", str(pki / "host.pem"),
             "--key", str(pki / "host.key"), "--ca", str(pki / "ca.pem"),
+            "--wrap", box.wrapper or GRID_DOOR, "--wrap-path", str(PACKAGE_PATH),
         )  # fmt: skip
-        if box.wrapper:
-            more += ("--wrap", box.wrapper, "--wrap-path", str(PACKAGE_PATH))
         env = {
             "OS_KEYSTONE_CONFIG_DIR": str(box.etc / "keystone"),
             "SANDBOX_SEED": str(box.etc / "keystone/seed.json"),
+            "OSG_SITE_IAAS_IDENTITY": str(box.folder / "identity.yml"),
             **box.wrapper_env,
         }
         return box.serve("keystone", "keystone_app:application", threads=8, env=env, more=more)
