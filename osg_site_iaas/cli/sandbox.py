@@ -30,7 +30,7 @@ from rich.console import Console
 
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import Sandbox, Status, Wishes
-from osg_site_iaas.sandbox.render import read_overrides
+from osg_site_iaas.sandbox.render import exports, read_overrides
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +135,7 @@ def _env(args: argparse.Namespace, sandbox: Sandbox) -> int:
     if args.json:
         print(json.dumps({"env": environment, "endpoints": sandbox.endpoints}, indent=1))
     else:
-        print((sandbox.folder / "env.sh").read_text(), end="")
+        print(exports(environment), end="")
     return 0
 
 

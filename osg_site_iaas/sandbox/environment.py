@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import folders
+from osg_site_iaas.sandbox import folders, processes
 
 LOCK_FILE = Path(__file__).parent / "requirements.txt"
 OLDEST_PYTHON = (3, 11)
@@ -69,7 +69,9 @@ def ensure(progress: Progress) -> Path:
     done = target / "complete"
     if done.exists():
         return python()
-    with folders.only_one(target.with_suffix(".lock")):
+    with folders.only_one(
+        target.with_suffix(".lock"), lambda: progress("another process installs the services")
+    ):
         if done.exists():
             return python()
         shutil.rmtree(target, ignore_errors=True)
@@ -93,7 +95,14 @@ def _install(target: Path, progress: Progress) -> None:
         "--progress-bar", "off", "-r", str(LOCK_FILE),
     ]  # fmt: skip
     said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        preexec_fn=processes.dies_with_parent(),
+    ) as process:
         try:
             for line in process.stdout or ():
                 said = [*said[-_SAID:], line.rstrip()]

@@ -8,9 +8,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Iterator, Mapping, Optional
-
-from osg_site_iaas.errors import SandboxError
+from typing import Callable, Iterator, Mapping, Optional
 
 DEFAULT_NAME = "default"
 
@@ -42,27 +40,16 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def only_one(path: Path, busy: str = "") -> Iterator[None]:
-    """Hold the lock file; with ``busy``, a SandboxError of those words instead of waiting."""
+def only_one(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock file, after whoever holds it now; ``on_wait`` is called if that takes waiting."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(path, "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        except BlockingIOError as error:
-            raise SandboxError(busy, where=str(path.parent)) from error
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def is_held(path: Path) -> bool:
-    """Whether some process holds the lock file."""
-    try:
-        with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def digest(*paths: Path, extra: str = "") -> str:

@@ -38,6 +38,8 @@ class Box:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     services: tuple[str, ...]
+    #: digest of the lock file that its databases belong to; empty when it has none
+    made_with: str = ""
     #: the services that somebody named; none is all
     asked: tuple[str, ...] = ()
     computes: int = 4

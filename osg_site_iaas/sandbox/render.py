@@ -18,6 +18,7 @@ from osg_site_iaas.sandbox.service import Service
 
 CLOUD = "sandbox"
 SYSTEM_CLOUD = "sandbox-system"
+_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _OVERRIDE = re.compile(r"(?P<file>[^:]+):(?P<section>[^.=]+)\.(?P<option>[^=.]+)=(?P<value>.*)")
 
 
@@ -78,21 +79,25 @@ def clouds(box: Box) -> dict[str, object]:
     }
 
 
-def environment(box: Box) -> dict[str, str]:
-    """What a shell needs to use the sandbox; the password stays in clouds.yaml."""
-    return {
+def environment(box: Box, outside: Mapping[str, str]) -> dict[str, str]:
+    """What a shell whose variables are ``outside`` needs to use the sandbox; the password stays in clouds.yaml."""
+    wanted = {
         "OS_CLIENT_CONFIG_FILE": str(box.folder / "clouds.yaml"),
         "OS_CLOUD": CLOUD,
         "OSG_SITE_IAAS_SANDBOX": str(box.folder),
     }
+    if any(outside.get(name) for name in _PROXIES):
+        direct = [host for host in outside.get("no_proxy", "").split(",") if host]
+        wanted["no_proxy"] = ",".join([*direct, *({"127.0.0.1"} - set(direct))])
+    return wanted
 
 
-def exports(box: Box) -> str:
+def exports(variables: Mapping[str, str]) -> str:
     """Shell lines to be evaluated."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(box).items())
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def write_user_files(box: Box) -> None:
     """clouds.yaml and env.sh."""
     write_private(box.folder / "clouds.yaml", yaml.safe_dump(clouds(box), sort_keys=False))
-    write_private(box.folder / "env.sh", exports(box))
+    write_private(box.folder / "env.sh", exports(environment(box, {})))

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import re
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterable, Optional, Union
+from typing import Callable, Optional, Union
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import access, environment, folders, render, settings, template
+from osg_site_iaas.sandbox import access, environment, folders, processes, render, settings, start
 from osg_site_iaas.sandbox.access import Mark, Request
 from osg_site_iaas.sandbox.model import Box, Endpoint
 from osg_site_iaas.sandbox.service import choose, registry
 from osg_site_iaas.sandbox.settings import Wishes
-from osg_site_iaas.sandbox.status import DIED, FILE, UP, ServiceStatus, Status, read, tail
+from osg_site_iaas.sandbox.status import DIED, LOCK, UP, ServiceStatus, Status, read, tail
 
-START_TIMEOUT_S = 300
-STOP_TIMEOUT_S = 30
 Progress = Callable[[str], None]
 NO_WISHES = Wishes()
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 
 def _silent(_message: str) -> None:
@@ -42,13 +41,21 @@ class Sandbox:
         """The sandbox of that name, or in that folder, whether it exists yet or not."""
         if state is not None:
             folder = Path(state).expanduser().absolute()
-            return cls(folder, name or folder.name)
-        name = name or folders.DEFAULT_NAME
-        if "/" in name or name.startswith("."):
+        else:
+            name = name or folders.DEFAULT_NAME
+            folder = folders.home() / name
+        if not _NAME.fullmatch(name or folder.name):
             raise SandboxError(
-                f"{name!r} cannot be a sandbox's name", todo="use --state for a folder elsewhere"
+                f"{name or folder.name!r} cannot be a sandbox's name",
+                todo="use letters, digits, dots, dashes and underscores; --state takes a folder elsewhere",
             )
-        return cls(folders.home() / name, name)
+        if not _PATH.fullmatch(str(folder)):
+            raise SandboxError(
+                "configuration files cannot hold this path",
+                where=str(folder),
+                todo="use --state with a path of letters, digits and /._-",
+            )
+        return cls(folder, name or folder.name)
 
     @classmethod
     def all(cls) -> list[Sandbox]:
@@ -69,7 +76,7 @@ class Sandbox:
     @property
     def running(self) -> bool:
         """Whether its supervisor lives."""
-        return folders.is_held(self.folder / "run/supervisor.lock")
+        return processes.owner(self.folder / LOCK) is not None
 
     @property
     def clouds_yaml(self) -> Path:
@@ -95,7 +102,7 @@ class Sandbox:
 
     def env(self) -> dict[str, str]:
         """What to export to use it."""
-        return render.environment(self.box())
+        return render.environment(self.box(), os.environ)
 
     def up(self, progress: Progress = _silent, wishes: Wishes = NO_WISHES) -> Status:
         """Everything answering; at once if it does already.
@@ -104,88 +111,25 @@ class Sandbox:
         start that failed.
         """
         environment.ensure(progress)
-        with folders.only_one(self.folder / "run/up.lock"):
+        with folders.only_one(self.folder / "run/up.lock", lambda: progress("waiting for another `up`")):
             if self.running:
-                status = self.status()
-                if status.dead:
-                    raise _died(status.dead, self, "stop it with `down` before the next `up`")
-                if wishes != NO_WISHES:
-                    raise SandboxError(
-                        "it runs already, and cannot change while it does",
-                        where=f"sandbox {self.name}",
-                        todo="stop it with `down` first; nothing in it is lost",
-                    )
-                return status
+                return self._as_it_runs(wishes)
             old = settings.load(self.folder, environment.python())
             box = settings.settle(self.folder, environment.python(), name=self.name, old=old, wishes=wishes)
-            template.ensure(box, choose(box.services, registry()), progress)
-            self._prepare(box)
-            return self._start(progress)
+            start.prepare(box, progress)
+            return start.start(box, self.status, progress)
 
-    def _prepare(self, box: Box) -> None:
-        chosen = choose(box.services, registry())
-        for folder in (box.logs, box.pki, box.etc, box.data, self.folder / "run"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        done = subprocess.run(
-            box.inside("make_pki.py", str(box.pki)).argv, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
+    def _as_it_runs(self, wishes: Wishes) -> Status:
+        status = self.status()
+        if status.dead:
+            raise start.died(status.dead, self.box(), "stop it with `down` before the next `up`")
+        if wishes != NO_WISHES:
             raise SandboxError(
-                f"the test certificates could not be made: {done.stderr[-400:]}", where=str(box.pki)
+                "it runs already, and cannot change while it does",
+                where=f"sandbox {self.name}",
+                todo="stop it with `down` first; nothing in it is lost",
             )
-        template.copy(box, chosen)
-        render.write_configuration(box, chosen)
-        render.write_user_files(box)
-
-    def _start(self, progress: Progress) -> Status:
-        (self.folder / FILE).unlink(missing_ok=True)
-        with open(self.folder / "logs/supervisor.log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "osg_site_iaas.sandbox.supervisor", str(self.folder)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
-        assert process.stdin is not None  # noqa: S101
-        try:
-            status = self._await(process, progress)
-            process.stdin.write(b"k")
-            process.stdin.flush()
-            return status
-        except BaseException:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_TIMEOUT_S)
-            raise
-        finally:
-            process.stdin.close()
-
-    def _await(self, process: subprocess.Popen[bytes], progress: Progress) -> Status:
-        told: set[str] = set()
-        limit = time.monotonic() + START_TIMEOUT_S
-        while True:
-            if process.poll() is not None:
-                said = tail(self.folder / "logs/supervisor.log")
-                raise SandboxError("the supervisor ended:\n" + "\n".join(said), where=str(self.folder))
-            status = self.status()
-            if status.dead:
-                raise _died(status.dead, self, "everything was stopped again")
-            for service in status.services:
-                if service.state == UP and service.name not in told:
-                    told.add(service.name)
-                    progress(f"{service.name} is up ({service.seconds} s)")
-            if status.state == "up":
-                return status
-            if time.monotonic() > limit:
-                late = ", ".join(s.name for s in status.services if s.state != UP)
-                raise SandboxError(
-                    f"no answer within {START_TIMEOUT_S} s from {late}",
-                    where=str(self.folder),
-                    todo=f"read their logs in {self.folder / 'logs'}; everything was stopped again",
-                )
-            time.sleep(0.1)
+        return status
 
     def mark(self) -> Mark:
         """Now, as a place in every access log."""
@@ -197,27 +141,28 @@ class Sandbox:
 
     def down(self) -> bool:
         """Nothing of it running; False if nothing was."""
-        if not self.running:
+        lock = self.folder / LOCK
+        pid = processes.owner(lock)
+        if pid is None:
             return False
-        pid = read(self.folder).get("pid")
-        if isinstance(pid, int):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        limit = time.monotonic() + STOP_TIMEOUT_S
-        while self.running:
+        limit = time.monotonic() + start.STOP_TIMEOUT_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        while processes.owner(lock) == pid:
             if time.monotonic() > limit:
                 raise SandboxError(
                     f"process {pid} does not end", where=str(self.folder), todo=f"kill -9 {pid}"
                 )
-            time.sleep(0.1)
+            time.sleep(0.05)
         return True
 
     def reset(self, progress: Progress = _silent) -> bool:
         """As when first started, with the same ports and passwords; up again if it was running."""
-        self.box()
+        box = self.box()
         was_running = self.down()
-        for part in ("db", "data", "logs"):
-            shutil.rmtree(self.folder / part, ignore_errors=True)
+        with folders.only_one(self.folder / "run/up.lock", lambda: progress("waiting for another `up`")):
+            start.remove_content(self.folder)
+            settings.save(replace(box, made_with=""))
         if was_running:
             self.up(progress)
         return was_running
@@ -252,11 +197,3 @@ class Sandbox:
         else:
             state = "up" if states == {UP} else "starting"
         return Status(box.name, self.folder, state, seen.get("pid"), tuple(services))
-
-
-def _died(dead: Iterable[ServiceStatus], sandbox: Sandbox, todo: str) -> SandboxError:
-    parts = []
-    for service in dead:
-        said = "\n".join(f"    {line}" for line in service.said)
-        parts.append(f"{service.name} died (exit code {service.exit}); the end of its log:\n{said}")
-    return SandboxError("\n".join(parts), where=f"sandbox {sandbox.name}", todo=todo)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Iterable, Mapping, Optional
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import folders, ports
+from osg_site_iaas.sandbox import environment, folders, ports
 from osg_site_iaas.sandbox.model import Box, Overrides
 from osg_site_iaas.sandbox.service import Service, choose, registry
 
@@ -41,6 +41,7 @@ def load(folder: Path, python: Path) -> Optional[Box]:
             python=python,
             ports=kept["ports"],
             secrets=kept["secrets"],
+            made_with=kept.get("made_with", ""),
             asked=tuple(kept.get("asked", ())),
             services=tuple(kept["services"]),
             computes=kept["computes"],
@@ -89,6 +90,13 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
 
     Ports are given out by one process at a time, so that sandboxes started together do not meet.
     """
+    made_with = folders.digest(environment.LOCK_FILE)
+    if old and old.made_with not in ("", made_with):
+        raise SandboxError(
+            "its databases were made by other releases of the services than are installed now",
+            where=f"sandbox {name}",
+            todo=f"throw its content away with: osg-site-iaas sandbox reset --state {folder}",
+        )
     known = registry()
     asked = wishes.services if wishes.services is not None else (old.asked if old else ())
     services = choose(asked or [n for n, service in known.items() if service.default], known)
@@ -106,6 +114,7 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
             python=python,
             ports=given,
             secrets=complete_secrets(old.secrets if old else {}, services),
+            made_with=made_with,
             asked=asked,
             services=tuple(s.name for s in services),
             computes=wishes.computes or (old.computes if old else DEFAULT_COMPUTES),

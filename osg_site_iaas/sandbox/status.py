@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 STARTING, UP, DIED, STOPPED = "starting", "up", "died", "stopped"
 FILE = "run/status.json"
+LOCK = "run/supervisor.lock"
 LAST_LINES = 15
 
 

@@ -8,7 +8,6 @@ whoever started it says on standard input that the sandbox is wanted, the end of
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -23,16 +22,16 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from osg_site_iaas.sandbox import environment, folders, settings
+from osg_site_iaas.sandbox import environment, folders, processes, settings
 from osg_site_iaas.sandbox.model import Box
 from osg_site_iaas.sandbox.service import Service, choose, registry
-from osg_site_iaas.sandbox.status import DIED, FILE, STARTING, STOPPED, UP, Seen
+from osg_site_iaas.sandbox.status import DIED, FILE, LOCK, STARTING, STOPPED, UP, Seen
 
 TICK_S = 0.2
 HEALTH_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 5
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+# Never through a proxy: what is asked is on this machine.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Supervisor:
@@ -53,6 +52,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stopping.set())
         try:
+            self._write()
             for service in self.services:
                 self._start(service)
             while not self.stopping.is_set():
@@ -64,25 +64,17 @@ class Supervisor:
 
     def _start(self, service: Service) -> None:
         command = service.command(self.box)
-        parent = os.getpid()
-
-        def with_parent() -> None:
-            # The service dies with us; the second line is for the case that we are dead already.
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with open(self.box.log(service.name), "ab") as log:
             log.write(f"--- {datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} {service.name} starts\n".encode())
             log.flush()
             process = subprocess.Popen(
                 command.argv,
                 cwd=self.box.folder,
-                env={**_plain_environment(), **command.env},
+                env=processes.plain_environment(command.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=with_parent,
+                preexec_fn=processes.dies_with_parent(),
             )
         self.processes[service.name] = process
         self.seen[service.name].pid = process.pid
@@ -145,19 +137,12 @@ class Supervisor:
 def answers(url: str) -> bool:
     """Whether the URL gives anything but a server's error."""
     try:
-        with urllib.request.urlopen(url, timeout=HEALTH_TIMEOUT_S):  # noqa: S310
+        with _OPENER.open(url, timeout=HEALTH_TIMEOUT_S):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500
     except (OSError, ValueError):
         return False
-
-
-def _plain_environment() -> dict[str, str]:
-    """Ours without what would change how a service finds its configuration or its libraries."""
-    drop = ("OS_", "PYTHON", "VIRTUAL_ENV")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore", "no_proxy": "127.0.0.1,localhost"}
 
 
 def main() -> None:
@@ -167,8 +152,9 @@ def main() -> None:
     box = settings.load(folder, environment.python())
     if box is None:
         raise SystemExit(f"no sandbox in {folder}")
-    with folders.only_one(folder / "run/supervisor.lock", busy="another supervisor owns this sandbox"):
-        Supervisor(box, choose(box.services, registry())).run()
+    lock = processes.own(folder / LOCK)
+    Supervisor(box, choose(box.services, registry())).run()
+    lock.close()
 
 
 if __name__ == "__main__":

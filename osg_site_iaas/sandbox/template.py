@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import environment, folders
+from osg_site_iaas.sandbox import environment, folders, processes
 from osg_site_iaas.sandbox.model import INSIDE, Box
 from osg_site_iaas.sandbox.render import write_configuration
 from osg_site_iaas.sandbox.service import Service
@@ -51,20 +49,11 @@ def _make(box: Box, service: Service, services: tuple[Service, ...]) -> str:
     write_configuration(scratch, (service,))
     (work / "db").mkdir(mode=0o700)
     for command in service.migrations(scratch):
-        done = subprocess.run(
-            command.argv,
-            cwd=work,
-            env={**os.environ, **command.env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            said = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-LAST_LINES:])
+        code, said = processes.run(command, work)
+        if code:
             shutil.rmtree(work, ignore_errors=True)
-            raise SandboxError(f"its database could not be made; it said:\n{said}", where=service.name)
+            end = "\n".join(f"    {line}" for line in said[-LAST_LINES:])
+            raise SandboxError(f"its database could not be made; it said:\n{end}", where=service.name)
     finished = target.with_name(f".{service.name}-finished")
     shutil.rmtree(finished, ignore_errors=True)
     finished.mkdir(mode=0o700)
@@ -85,9 +74,11 @@ def copy(box: Box, services: tuple[Service, ...]) -> None:
     base = box.folder / "db"
     base.mkdir(mode=0o700, exist_ok=True)
     for service in services:
-        if not service.databases or all((base / f"{name}.db").exists() for name in service.databases):
-            continue
         for name in service.databases:
-            shutil.copyfile(folder_of(service) / f"{name}.db", base / f"{name}.db")
-            (base / f"{name}.db").chmod(0o600)
+            target = base / f"{name}.db"
+            if not target.exists():
+                fresh = base / f".{name}.copy"
+                shutil.copyfile(folder_of(service) / f"{name}.db", fresh)
+                fresh.chmod(0o600)
+                fresh.rename(target)
         service.adopt(box)

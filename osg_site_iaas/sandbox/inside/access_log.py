@@ -34,7 +34,7 @@ class AccessLog:
         return self.app(environ, start)
 
     def _write(self, method, request, status, began, agent):
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         took = f"{(time.monotonic() - began) * 1000:.1f}"
         fields = (now, method, request, status, took, agent)
         line = "\t".join(re.sub(r"[\t\r\n]", " ", field) for field in fields)
