@@ -41,29 +41,30 @@ _MEBIBYTES = ("ram", "swap", "min_ram")
 _GIBIBYTES = ("gigabytes", "backup_gigabytes", "per_volume_gigabytes")
 
 
-def site(document: Document) -> tuple[Site, list[Problem]]:
-    """The declaration's values, and what of it cannot be converted.
+def site(document: Document, file: Path) -> tuple[Site, list[Problem]]:
+    """The declaration's values, and what of it cannot be converted; relative paths start beside ``file``.
 
     Only with no problem at all, here or before, is the Site whole: what is missing or unfit has its default
     in it, so that the checks that follow can go on and report the rest.
     """
-    build = _Build(document)
+    build = _Build(document, file)
     return build.site(), build.found
 
 
 class _Build:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, file: Path) -> None:
         self.document = document
+        self.file = file
         self.found: list[Problem] = []
         self.positions = Positions(document.data)
-        self.folder = Path(os.path.abspath(document.file)).parent  # noqa: PTH100 (".." goes, links stay)
+        self.folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 (".." goes, links stay)
 
     def site(self) -> Site:
         data: Any = self.document.data
         defaults = self.defaults(_mapping(data, "defaults"))
         self.default = defaults
         return Site(
-            file=Path(self.document.file),
+            file=self.file,
             version=1,
             site=Identity(**{"resource": "", "fqdn": "", **_mapping(data, "site")}),
             cloud=self.cloud(_mapping(data, "cloud")),
@@ -75,7 +76,9 @@ class _Build:
             images=self.each(data, (), "images", self.image),
             identity_providers=self.each(data, (), "identity_providers", self.identity_provider),
             vos=self.each(data, (), "vos", self.vo),
-            accounting=Accounting(**_plain(_mapping(data, "accounting"))),
+            accounting=Accounting(
+                **self.convert(("accounting",), _plain(_mapping(data, "accounting")), _ACCOUNTING)
+            ),
             caches=self.each(data, (), "caches", self.cache),
             positions=self.positions,
         )
@@ -272,4 +275,5 @@ _FLAVOUR = {"ram": _in("MiB"), "swap": _in("MiB"), "disk": _in("GiB"), "ephemera
 _SUBNET = {"cidr": _cidr, "gateway": _gateway, "pool": units.pool}
 _RULE: Mapping[str, Convert] = {"ports": units.ports, "remote": _cidr, "protocol": str}
 _IMAGE: Mapping[str, Convert] = {"checksum": str.lower, "min_disk": _in("GiB"), "min_ram": _in("MiB")}
+_ACCOUNTING = {"collector": units.host_and_port}
 _BUCKET = {"quota": _in("B")}

@@ -6,10 +6,10 @@ have a reason for is a warning.
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Iterable
 
 from osg_site_iaas.declaration import check_access, check_names, check_networks
-from osg_site_iaas.declaration.finder import Finder, Names
+from osg_site_iaas.declaration.finder import Finder, Names, broken
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.declaration.read import Document
 from osg_site_iaas.errors import Problem
@@ -30,9 +30,11 @@ CHECKS: tuple[Callable[[Finder], None], ...] = (
 )
 
 
-def findings(site: Site, document: Document, names: Names) -> tuple[list[Problem], list[Problem]]:
-    """Problems and warnings of a declaration; what does not fit the schema has been taken out of it before."""
-    finder = Finder(site, document, names)
+def findings(
+    site: Site, document: Document, names: Names, known: Iterable[Problem]
+) -> tuple[list[Problem], list[Problem]]:
+    """Problems and warnings of a declaration, out of which what was ``known`` to be wrong has been taken."""
+    finder = Finder(site, document, names, broken(known))
     for check in CHECKS:
         check(finder)
     return finder.problems, finder.warnings

@@ -96,7 +96,7 @@ def providers(finder: Finder) -> None:
             if not _ISSUER.fullmatch(name):
                 todo = "Write its URL exactly as in its tokens; it begins with https:// and has no ? or #."
                 finder.wrong(here, f"{name} is not a token issuer", todo)
-        if not provider.audiences and provider.remote_ids:
+        if not provider.audiences and finder.sound(path):
             what = "tokens made for any other service are accepted too"
             finder.doubt(path, what, "Add `audiences` with the names that this site has in tokens.", key=True)
 

@@ -94,6 +94,8 @@ def images(finder: Finder) -> None:
     """An image from the network is checked, and shared the way Glance shares."""
     for image in finder.site.images:
         path = ("images", image.name)
+        if not finder.sound(path):
+            continue
         if image.source is not None and not image.source.startswith("file:") and image.checksum is None:
             todo = "Add `checksum: sha256:…`, as its publisher states it."
             finder.wrong((*path, "source"), "a source on the network needs a checksum", todo, key=True)

@@ -66,6 +66,8 @@ def networks(finder: Finder) -> None:
     """A network is for somebody, and its provider attributes fit its type."""
     for network in finder.site.networks:
         path = ("networks", network.name)
+        if not finder.sound(path):
+            continue
         _provider(finder, path, network)
         if network.vo and (network.shared or network.external):
             what = f"a network of VO {network.vo} that is {'shared' if network.shared else 'external'}"
@@ -133,12 +135,11 @@ def rules(finder: Finder) -> None:
     """A rule is one that Neutron takes, and it is there once."""
     groups = {group.name: group for group in finder.site.security_groups}
     for group in groups.values():
-        usable = {path[-1] for path, _ in finder.items(("security_groups", group.name, "rules"))}
         seen: dict[Rule, int] = {}
         for index, rule in enumerate(group.rules):
-            if index not in usable:
-                continue
             path = ("security_groups", group.name, "rules", index)
+            if not finder.sound(path):
+                continue
             _ports(finder, path, rule)
             _remote(finder, path, rule, group, groups)
             first = seen.setdefault(rule, index)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
 
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.declaration.read import Document, Step
+from osg_site_iaas.declaration.read import Document, Step, dotted
 from osg_site_iaas.declaration.words import near
 from osg_site_iaas.errors import Problem
 
@@ -34,6 +34,17 @@ def _keys(section: Any) -> Optional[frozenset[str]]:
     return frozenset(section) if isinstance(section, Mapping) else None
 
 
+def broken(problems: Iterable[Problem]) -> frozenset[str]:
+    """The paths of problems and of everything around them."""
+    found: set[str] = set()
+    for problem in problems:
+        path = problem.path
+        while path and path not in found:
+            found.add(path)
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return frozenset(found)
+
+
 @dataclass
 class Finder:
     """Collects what checks find: what is wrong, and what was probably not meant."""
@@ -41,6 +52,7 @@ class Finder:
     site: Site
     document: Document
     names: Names
+    broken: frozenset[str] = frozenset()
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
@@ -49,6 +61,10 @@ class Finder:
 
     def doubt(self, path: Sequence[Step], what: str, todo: str, *, key: bool = False) -> None:
         self.warnings.append(self.document.problem(path, what, todo, key=key))
+
+    def sound(self, path: Sequence[Step]) -> bool:
+        """Whether nothing at or below the path was wrong before; else it is not all there to be judged."""
+        return dotted(path) not in self.broken
 
     def exists(self, path: Sequence[Step], name: Optional[str], section: str, kind: str) -> bool:
         """Whether a name is declared; reports it if not. No name, or a section nobody can read, is no problem."""

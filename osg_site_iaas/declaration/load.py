@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, Optional, Union
 
@@ -50,7 +50,7 @@ def report_bytes(file: str, raw: bytes) -> Report:
     text, unreadable = read.read_text(name, raw)
     if unreadable is not None:
         return Report(None, (unreadable,))
-    document = parse.parse(file, text)
+    document = _about_version(parse.parse(name, text))
     if document.data is None and document.problems:
         return _report(None, document.problems, ())
     other = _other_version(document)
@@ -62,14 +62,32 @@ def report_bytes(file: str, raw: bytes) -> Report:
         return _report(None, problems, ())
     names = finder.names(document.data)
     _remove(document.data, unusable)
-    site, unfit = build.site(document)
-    wrong, warnings = rules.findings(site, document, names)
-    return _report(site, [*problems, *unfit, *wrong], warnings)
+    site, unfit = build.site(document, Path(file))
+    problems += unfit
+    wrong, warnings = rules.findings(site, document, names, problems)
+    return _report(site, [*problems, *wrong], warnings)
 
 
 def _report(site: Optional[Site], problems: Iterable[Problem], warnings: Iterable[Problem]) -> Report:
-    ordered = tuple(sorted(set(problems)))
-    return Report(None if ordered else site, ordered, tuple(sorted(set(warnings))))
+    ordered = _in_order(problems)
+    return Report(None if ordered else site, ordered, _in_order(warnings))
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in the order of their lines; what several aliases share is said once."""
+    once = {(found.line, found.column, found.what): found for found in sorted(problems, reverse=True)}
+    return tuple(sorted(once.values()))
+
+
+def _about_version(document: Document) -> Document:
+    """The document, with a version like 1.0 told in words of its own."""
+    problems = [
+        replace(problem, what="the version is a whole number", todo=f"Write {schema.VERSION}.")
+        if problem.path == "version"
+        else problem
+        for problem in document.problems
+    ]
+    return replace(document, problems=tuple(problems))
 
 
 def _other_version(document: Document) -> Optional[Problem]:

@@ -27,7 +27,7 @@ def parse(file: str, text: str) -> Document:
     try:
         data = reader.run(text)
     except yaml.YAMLError as error:
-        return Document(file, None, (*reader.problems, syntax.problem(file, error)))
+        return Document(file, None, (*reader.problems, syntax.problem(file, text, error, reader.opened())))
     except _Stop as stop:
         return Document(file, None, (*reader.problems, stop.problem))
     problems = _with_paths(reader.problems, data) if reader.problems else ()
@@ -68,15 +68,15 @@ _BAD_KEY = object()
 class _Frame:
     """A collection that is being read."""
 
-    __slots__ = ("anchor", "container", "height", "is_key", "key", "key_place", "place", "size")
+    __slots__ = ("anchor", "container", "flow", "height", "key", "key_place", "place", "size")
 
     def __init__(
-        self, container: Union[Entries, Items], place: int, anchor: Optional[str], is_key: bool
+        self, container: Union[Entries, Items], place: int, anchor: Optional[str], flow: bool
     ) -> None:
         self.container = container
         self.place = place
         self.anchor = anchor
-        self.is_key = is_key
+        self.flow = flow
         self.key: object = _NO_KEY
         self.key_place = 0
         self.size = 1
@@ -111,11 +111,7 @@ class _Reader:
                 elif kind is yaml.DocumentStartEvent:
                     documents += 1
                     if documents > 1:
-                        self.stop(
-                            event,
-                            "a second document begins here",
-                            "Keep one document in the file: remove the ---.",
-                        )
+                        self.stop(event, "a second document begins here", "Keep one: remove the ---.")
                 elif kind is end:
                     return self.root
         finally:
@@ -123,6 +119,10 @@ class _Reader:
 
     def at(self, event: Any) -> int:
         return pack(event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def opened(self) -> int:
+        """The line of the innermost [ or { that is still open; 0 if none is."""
+        return next((unpack(frame.place).line for frame in reversed(self.stack) if frame.flow), 0)
 
     def note(self, place: int, what: str, todo: str) -> None:
         position = unpack(place)
@@ -158,9 +158,7 @@ class _Reader:
         self.untagged(event, place)
         if len(self.stack) >= MAX_DEPTH:
             self.stop(event, f"it is nested more than {MAX_DEPTH} deep", "Is this the right file?")
-        parent = self.stack[-1] if self.stack else None
-        is_key = parent is not None and parent.key is _NO_KEY and isinstance(parent.container, Entries)
-        self.stack.append(_Frame(container, place, event.anchor, is_key))
+        self.stack.append(_Frame(container, place, event.anchor, bool(event.flow_style)))
 
     def close(self) -> None:
         frame = self.stack.pop()
@@ -169,17 +167,12 @@ class _Reader:
         self.add(frame.container, frame.place, frame.size, frame.height, frame.anchor)
 
     def alias(self, event: Any) -> None:
-        if any(frame.anchor == event.anchor for frame in self.stack) or event.anchor not in self.anchors:
-            name = printable(event.anchor[:40])
-            inside = event.anchor not in self.anchors
-            what = (
-                f"*{name} stands inside itself or before &{name}"
-                if inside
-                else f"*{name} stands inside itself"
-            )
-            self.stop(
-                event, what, "Put what it stands for before it; a text that begins with * goes in quotes."
-            )
+        name = printable(event.anchor[:40])
+        if any(frame.anchor == event.anchor for frame in self.stack):
+            self.stop(event, f"*{name} stands inside &{name} itself", "Write out what it stands for.")
+        if event.anchor not in self.anchors:
+            todo = f"Write &{name} before what it stands for; put a text that begins with * in quotes."
+            self.stop(event, f"*{name} stands for nothing: there is no &{name} above it", todo)
         value, size, height = self.anchors[event.anchor]
         if len(self.stack) + height > MAX_DEPTH:
             self.stop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from osg_site_iaas.errors import DeclarationError, Problem
 MAX_BYTES = 8 * 1024 * 1024  # twenty times a site of 1,000 VOs
 
 Step = Union[str, int]
+_CONTROL = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # YAML's own list
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as one
 _PLACE_BITS = 24  # a place is line << 24 | column
 _COLUMN = (1 << _PLACE_BITS) - 1
 
@@ -148,8 +153,13 @@ def printable(text: str) -> str:
     """The text with whatever a terminal or a JSON writer could not take escaped."""
     if text.isprintable():
         return text
-    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def line_and_column(text: str, index: int) -> tuple[int, int]:
+    """Line and column, from 1, of a character of the text."""
+    ends = [match.end() for match in _LINE_END.finditer(text, 0, index)]
+    return len(ends) + 1, index - (ends[-1] if ends else 0) + 1
 
 
 def read_text(file: str, raw: bytes) -> tuple[str, Optional[Problem]]:
@@ -171,6 +181,11 @@ def read_text(file: str, raw: bytes) -> tuple[str, Optional[Problem]]:
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         return wrong(f"byte 0x{raw[error.start]:02x} is not UTF-8", "Save the file as UTF-8.", line, column)
+    control = _CONTROL.search(text)
+    if control is not None:
+        line, column = line_and_column(text, control.start())
+        what = f"there is a control character (U+{ord(control[0]):04X})"
+        return wrong(what, "Remove it; most editors can show it.", line, column)
     if not text.strip():
         return wrong("it is empty", "Begin with `osg-site-iaas init`, or with examples/minimal.yml.")
     return text, None

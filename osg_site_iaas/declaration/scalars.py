@@ -69,7 +69,10 @@ def meaning(word: str) -> tuple[Plain, Optional[tuple[str, str]]]:
         if _INTEGER.fullmatch(word):
             if len(word) <= MAX_DIGITS:
                 return int(word), None
-            return word, (f"a number of {len(word)} digits is too long", "Write a number that OpenStack can hold.")
+            return word, (
+                f"a number of {len(word)} digits is too long",
+                "Write a number that OpenStack can hold.",
+            )
     elif first not in "yYnNoOtTfF~":
         return word, None
     if word in NULLS:

@@ -74,7 +74,7 @@ def problems(document: Document) -> tuple[list[Problem], list[tuple[Step, ...]]]
     found: dict[tuple[Step, ...], list[Problem]] = {}
     unusable: list[tuple[Step, ...]] = []
     for error in _validator().iter_errors(document.data):
-        for path, key, what, todo in words.explain(error):
+        for path, key, what, todo in words.explain(error, at(error.absolute_path) or {}):
             if document.place(path, key=key) in document.refused:
                 continue  # it is a problem already, for a better reason
             found.setdefault(path, []).append(document.problem(path, what, todo, key=key))

@@ -3,95 +3,105 @@
 from __future__ import annotations
 
 import re
-
-import yaml
+from typing import Any
 
 from osg_site_iaas.errors import Problem
 
 # (in the parser's words, what, what to do); libyaml and PyYAML's own parser word the same things differently.
 _MEANINGS = (
-    (r"tab", "a tab stands where YAML allows only spaces", "Replace it by spaces."),
+    (r"tab character|'\\t'", "a tab stands where YAML takes only spaces", "Replace it by spaces."),
     (
-        r"scanning an? alias|undefined alias",
-        "a * begins an alias here, and there is no such alias",
+        r"scanning an? alias",
+        "a * that no name follows",
         'Put a text that begins with * in quotes: "*".',
     ),
     (
         r"scanning an? anchor",
-        "an & begins an anchor here, and it has no name",
+        "an & that no name follows",
         "Put a text that begins with & in quotes.",
     ),
     (
-        r"scanning (a|an) tag|tag handle|parsing a tag",
-        "YAML tags (words that begin with !) have no meaning here",
-        "Put it in quotes.",
+        r"(scanning|parsing) an? tag|tag handle",
+        "a word that begins with ! is a tag, which has no meaning here",
+        "Put a text that begins with ! in quotes.",
     ),
     (
         r"mapping values are not allowed",
-        "a colon stands here where none can",
-        "Indent the line like its neighbours; put a text with a colon and a space in quotes.",
+        "a colon stands where none can",
+        "Indent the line like its neighbours; end a name in the line above with a colon of its own; "
+        "put a text with a colon and a space in quotes.",
     ),
     (
-        r"quoted scalar.*(end of stream|document (separator|indicator))",
-        "a quote is opened and never closed",
+        r"quoted scalar.*(end of stream|document)",
+        "the quote that is opened here is never closed",
         "Close it.",
     ),
     (
-        r"unknown escape|escape sequence|hexadecimal",
-        "a backslash in double quotes begins an escape that YAML does not know",
-        "Use single quotes, or write \\\\.",
+        r"unknown escape|escape sequence|hexa?decimal",
+        "a backslash in double quotes begins something that YAML does not know",
+        "Use single quotes, in which a backslash is only itself.",
     ),
     (
         r"flow sequence",
-        "a list in [ ] is not closed, or a comma is missing in it",
+        "the brackets [ ] are not closed, or a comma is missing",
         "Close it with ], or add the comma.",
     ),
     (
         r"flow mapping",
-        "a mapping in { } is not closed, or a comma is missing in it",
+        "the brackets { } are not closed, or a comma is missing",
         "Close it with }, or add the comma.",
     ),
     (
+        r"node content|flow node",
+        "a value is missing, or a bracket is one too many or is not closed",
+        "Write the value, or look for the bracket's other half.",
+    ),
+    (r"unexpected ':'", "no space follows the colon", "Write `name: value`, with the space."),
+    (
         r"simple key",
-        "a line has a name and no colon",
+        "a name without a colon",
         "Write `name: value`; indent what continues the line above.",
     ),
     (
-        r"block (mapping|collection|sequence|end)|block entr|sequence entries|block key",
+        r"block scalar",
+        "what follows | or > is not understood",
+        "Begin the text on the next line, further in.",
+    ),
+    (
+        r"block (mapping|collection|sequence)|sequence entries|block end",
         "the indentation does not fit the lines above",
-        "Indent what belongs together alike.",
+        "Indent alike what belongs together.",
     ),
     (r"cannot start any token", "a text cannot begin with this character", "Put the text in quotes."),
-    (
-        r"control characters|special characters|unacceptable character",
-        "there is a control character",
-        "Remove it; most editors can show it.",
-    ),
-    (
-        r"directive|<document start>",
-        "a line that begins with %, or what follows it, is not understood",
-        "Remove the line.",
-    ),
+    (r"directive", "a line that begins with % is not understood", "Remove it."),
+    (r"document start", "this does not belong to what stands above", "Keep one mapping in the file."),
 )
+_OPENED_HERE = re.compile("quoted scalar")
+_BRACKETS = re.compile("flow|node content")
 
 
-def problem(file: str, error: yaml.YAMLError) -> Problem:
-    """The problem that a parser's error stands for."""
-    parts = [getattr(error, name, None) for name in ("context", "problem", "reason")]
-    words = " ".join(str(part) for part in parts if part) or type(error).__name__
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    opened = getattr(error, "context_mark", None)
+def problem(file: str, text: str, error: Any, bracket: int = 0) -> Problem:
+    """What a parser's error about a text stands for; ``bracket`` is the line of the last one left open."""
+    words = " ".join(
+        str(part) for part in (getattr(error, "context", ""), getattr(error, "problem", "")) if part
+    )
+    mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    if opened is not None and _OPENED_HERE.search(words) and "end of stream" in words:
+        mark = opened
+    if mark is None:
+        return Problem(file, 0, 0, "", "not YAML", "Compare it with examples/complete.yml.")
+    if "cannot start any token" in words and _char(text, mark) == "\t":
+        words = "tab character"
     for pattern, what, todo in _MEANINGS:
         if re.search(pattern, words):
-            if opened and opened.line + 1 != line and "flow" in words + "quoted" and "block" not in words:
-                what += f" (opened in line {opened.line + 1})"
-            return Problem(file, line, column, "", f"not YAML: {what}", todo)
-    return Problem(
-        file,
-        line,
-        column,
-        "",
-        "not YAML: the parser cannot go on here",
-        "Compare the line with examples/complete.yml.",
-    )
+            if bracket and _BRACKETS.search(words):
+                what += f"; one was opened in line {bracket}"
+            return Problem(file, mark.line + 1, mark.column + 1, "", f"not YAML: {what}", todo)
+    what = "not YAML: this cannot be understood"
+    return Problem(file, mark.line + 1, mark.column + 1, "", what, "Compare it with examples/complete.yml.")
+
+
+def _char(text: str, mark: Any) -> str:
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    return line[mark.column : mark.column + 1]

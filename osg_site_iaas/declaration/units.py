@@ -96,3 +96,9 @@ def pool(value: str) -> tuple[str, str]:
     if int(first) > int(last):
         raise Unfit(f"the pool {first}-{last} is empty", f"Write {last}-{first}.")
     return str(first), str(last)
+
+
+def host_and_port(value: str) -> str:
+    """The text of a host and its port, the port being one."""
+    ports(value.rpartition(":")[2])
+    return value

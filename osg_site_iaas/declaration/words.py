@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import Any, Iterator, Mapping, Sequence
 
 from osg_site_iaas.declaration.accept import twice, whole_match
@@ -25,8 +26,8 @@ _HOW = {
 _LONGEST = 60
 
 
-def explain(error: Any) -> Iterator[Finding]:
-    """The findings that one ValidationError stands for."""
+def explain(error: Any, described: Mapping[str, Any]) -> Iterator[Finding]:
+    """The findings that a ValidationError stands for; ``described`` is the schema of the value it is about."""
     path: Path = tuple(error.absolute_path)
     schema_path = list(error.absolute_schema_path)
     if len(schema_path) > 1 and schema_path[-2] == "propertyNames":
@@ -36,7 +37,7 @@ def explain(error: Any) -> Iterator[Finding]:
     if error.validator == "additionalProperties":
         yield from _unknown(error, path)
     elif error.validator == "required":
-        yield from _missing(error, path)
+        yield from _missing(error, path, described.get("properties", {}))
     elif error.validator == "oneOf":
         yield from _who(error, path)
     elif error.validator == "dependencies":
@@ -114,19 +115,20 @@ def _unknown(error: Any, path: Path) -> Iterator[Finding]:
         yield (*path, key), True, f"{shown(key)} is not known here", todo
 
 
-def _missing(error: Any, path: Path) -> Iterator[Finding]:
+def _missing(error: Any, path: Path, properties: Mapping[str, Any]) -> Iterator[Finding]:
     for name in error.validator_value:
         if name in error.instance:
             continue
-        # Beside an `if`, the properties stand in the schema around it.
-        described = error.schema.get("properties", {}).get(name, {})
-        example = described.get("examples", [None])[0]
-        sample = f"{name}: {example}" if isinstance(example, (str, int)) else f"{name}:"
-        about = f" ({described['description'].partition('. ')[0].rstrip('.')})" if described else ""
+        described = properties.get(name, {})
+        example = described.get("examples", [""])[0]
+        sample = f"{name}: {example if isinstance(example, str) else json.dumps(example)}"
+        about = f" ({_first_sentence(described).rstrip('.')})" if described else ""
         yield path, True, f"{name} is missing", f"Add `{sample}`{about}."
 
 
 def _who(error: Any, path: Path) -> Iterator[Finding]:
+    if not isinstance(error.instance, Mapping):
+        return  # told already
     names = [part["required"][0] for part in error.validator_value]
     given = [name for name in names if name in error.instance]
     if given:
@@ -156,7 +158,7 @@ def _wrong(error: Any) -> tuple[str, str]:
         return f"should be {expected}, not {found}", _HOW.get(kinds[0]) or _todo(error)
     if error.validator == "enum":
         meant = near(value, wanted) if isinstance(value, str) else ""
-        hint = f"Did you mean {meant}?" if meant else f"Write one of {listed(wanted)}."
+        hint = f"Did you mean {meant}?" if meant else _first_sentence(error.schema)
         return f"{shown(value)} is not one of {listed(wanted)}", hint
     if error.validator == "const":
         return f"should be {wanted}, not {shown(value)}", f"Write {wanted}."
@@ -186,4 +188,8 @@ def _todo(error: Any) -> str:
     examples = error.schema.get("examples")
     if examples and isinstance(examples[0], (str, int)):
         return f"Write it like this: {shown(examples[0]).strip(chr(39))}."
-    return str(error.schema.get("description", "")).partition(". ")[0]
+    return _first_sentence(error.schema)
+
+
+def _first_sentence(described: Mapping[str, Any]) -> str:
+    return f"{described.get('description', '').partition('. ')[0].rstrip('.')}."
