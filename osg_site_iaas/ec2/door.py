@@ -58,7 +58,7 @@ class Door:
         self.writer = Writer(model, strict=settings.strict)
         self.pool = Pool(timeout=settings.timeout, verify=settings.cacert or True)
         self.store = Store(settings.state / "store.sqlite")
-        self.lookups = Lookups()
+        self.lookups = Lookups(self.store)
         self.views = Views(
             self.store, fresh_seconds=settings.fresh_seconds, full_seconds=settings.full_seconds
         )

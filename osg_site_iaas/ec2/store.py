@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS changed (seq INTEGER PRIMARY KEY AUTOINCREMENT, proje
                                     at REAL);
 CREATE TABLE IF NOT EXISTS gone (project TEXT, server TEXT, at REAL, document TEXT,
                                  PRIMARY KEY (project, server));
+CREATE TABLE IF NOT EXISTS version (project TEXT, kind TEXT, number INTEGER, PRIMARY KEY (project, kind));
 CREATE TABLE IF NOT EXISTS rate (who TEXT PRIMARY KEY, level REAL, at REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metric (action TEXT, code TEXT, calls INTEGER, seconds REAL, requests INTEGER,
                                    PRIMARY KEY (action, code)) WITHOUT ROWID;
@@ -147,6 +148,18 @@ class Store:
         """(newest number, servers) changed since the number ``after``."""
         rows = self._rows("SELECT seq, server FROM changed WHERE project = ? AND seq > ?", project, after)
         return max([after, *(row[0] for row in rows)]), sorted({row[1] for row in rows})
+
+    def bump(self, project: str, kind: str) -> None:
+        """A kept list of this kind is out of date for every worker."""
+        with self._write() as connection:
+            connection.execute(
+                "INSERT INTO version VALUES (?, ?, 1) ON CONFLICT (project, kind) DO UPDATE SET number = number + 1",
+                (project, kind),
+            )
+
+    def version(self, project: str, kind: str) -> int:
+        rows = self._rows("SELECT number FROM version WHERE project = ? AND kind = ?", project, kind)
+        return int(rows[0][0]) if rows else 0
 
     # terminated instances
 

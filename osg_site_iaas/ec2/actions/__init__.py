@@ -7,7 +7,15 @@ from typing import Mapping
 
 from osg_site_iaas.ec2.actions.registry import ACTIONS, Action
 
-MODULES = ("keypairs",)
+MODULES = (
+    "describe",
+    "flavours",
+    "images",
+    "keypairs",
+    "lifecycle",
+    "run",
+    "sts",
+)
 
 
 def load_actions() -> Mapping[str, Action]:

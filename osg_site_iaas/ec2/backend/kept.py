@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
 from osg_site_iaas.ec2.backend.http import Cloud
+from osg_site_iaas.ec2.store import Store
 
 T = TypeVar("T")
 
-# seconds that a list is answered from memory; what an answer is built of must not be older
-SECONDS = {"flavours": 60.0, "networks": 30.0, "groups": 10.0, "zones": 60.0, "limits": 10.0}
+# seconds that a list is answered from memory; a change made through the door is seen at once
+SECONDS = {"flavours": 60.0, "networks": 120.0, "groups": 120.0, "zones": 60.0}
 KEPT = 2000  # lists in one worker, all projects together
 
 
@@ -33,29 +34,31 @@ class Networks:
 class Lookups:
     """Lists kept by (project, kind). One thread fetches; the others that want the same wait for it."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[tuple[str, str], tuple[float, int, Any]] = OrderedDict()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, project: str, kind: str, fetch: Callable[[], T]) -> T:
         """The kept list of this kind, or what ``fetch`` gives; a fetch that fails keeps nothing."""
         key = (project, kind)
+        version = self._store.version(project, kind)
         with self._lock:
             found = self._kept.get(key)
-            if found is not None and found[0] > time.monotonic():
-                return found[1]  # type: ignore[no-any-return]
+            if found is not None and found[0] > time.monotonic() and found[1] == version:
+                return found[2]  # type: ignore[no-any-return]
             if len(self._locks) > KEPT:
                 self._locks.clear()
             single = self._locks.setdefault(key, threading.Lock())
         with single:
             with self._lock:
                 found = self._kept.get(key)
-                if found is not None and found[0] > time.monotonic():
-                    return found[1]  # type: ignore[no-any-return]
+                if found is not None and found[0] > time.monotonic() and found[1] == version:
+                    return found[2]  # type: ignore[no-any-return]
             value = fetch()
             with self._lock:
-                self._kept[key] = (time.monotonic() + SECONDS[kind], value)
+                self._kept[key] = (time.monotonic() + SECONDS[kind], version, value)
                 self._kept.move_to_end(key)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
@@ -63,8 +66,7 @@ class Lookups:
 
     def forget(self, project: str, kind: str) -> None:
         """Read this list anew the next time: it was changed through the door, or did not hold what it should."""
-        with self._lock:
-            self._kept.pop((project, kind), None)
+        self._store.bump(project, kind)
 
     def flavours(self, cloud: Cloud, project: str) -> Mapping[str, Mapping[str, Any]]:
         """The flavours that the project may use, by name."""

@@ -18,6 +18,8 @@ from typing import Any, Iterable, Mapping, Optional
 
 from osg_site_iaas.ec2.backend.http import PAGE, Cloud, RefusedError
 from osg_site_iaas.ec2.errors import Ec2Error, unavailable
+from osg_site_iaas.ec2.ids import ec2_id
+from osg_site_iaas.ec2.protocol.write import Fragment, Writer
 from osg_site_iaas.ec2.states import failed_launch
 from osg_site_iaas.ec2.store import Store
 
@@ -68,7 +70,7 @@ class View:
     """What one worker knows of a project's servers. ``seen`` is Nova's clock, the other times are monotonic."""
 
     servers: dict[str, Document] = field(default_factory=dict)
-    rendered: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
     seen: Optional[datetime] = None
     at: float = float("-inf")
     whole_at: float = float("-inf")
@@ -106,13 +108,28 @@ class Views:
                 held -= len(dropped.servers)
             return view
 
-    def is_loaded(self, project: str, roles: tuple[str, ...]) -> bool:
+    def is_fresh(self, project: str, roles: tuple[str, ...]) -> bool:
+        """Whether the view can be answered from without a request."""
         with self._lock:
             view = self._views.get((project, roles))
-        return view is not None and view.seen is not None
+        if view is None or time.monotonic() - view.at > self._fresh:
+            return False
+        return not self._store.changes(project, view.number)[1]
 
-    def all(self, cloud: Cloud, project: str, roles: tuple[str, ...]) -> View:
-        """The view, brought up to date. Whatever fails in that raises: an old or short list is never passed on."""
+    def rendered(self, project: str, roles: tuple[str, ...]) -> dict[str, Any]:
+        """What was made of the servers for earlier answers, kept as long as the servers are."""
+        return self._view(project, roles).rendered
+
+    def fragment(self, writer: Writer, one: dict[str, Any]) -> Fragment:
+        """The XML of a described instance, kept with it."""
+        found = one.get("")
+        if not isinstance(found, Fragment):
+            shown = {key: value for key, value in one.items() if key not in ("ReservationId", "OwnerId", "")}
+            found = one[""] = writer.fragment("Instance", shown)
+        return found
+
+    def all(self, cloud: Cloud, project: str, roles: tuple[str, ...]) -> dict[str, Document]:
+        """Every server, up to date. Whatever fails in that raises: no old or short list is passed on."""
         view = self._view(project, roles)
         with view.lock:
             newest, changed = self._store.changes(project, view.number)
@@ -125,7 +142,7 @@ class Views:
                     view.refreshing = True
                     cloud.pool.threads.submit(self._behind, cloud, project, view)
             view.number = newest
-            return view
+            return dict(view.servers)
 
     def _behind(self, cloud: Cloud, project: str, view: View) -> None:
         try:
@@ -145,6 +162,7 @@ class Views:
         for server in self._rest(cloud, answer):
             servers[server["id"]] = self._complete(server, view)
         self._bury(project, {key: one for key, one in view.servers.items() if key not in servers})
+        self._store.remember(project, {ec2_id("i", key): key for key in servers if key not in view.servers})
         view.servers = servers
         view.rendered = {key: one for key, one in view.rendered.items() if key in servers}
         view.seen, view.at, view.whole_at = seen, started, started
@@ -195,6 +213,7 @@ class Views:
         for key in ended:
             view.servers.pop(key, None)
             view.rendered.pop(key, None)
+        self._store.remember(project, {ec2_id("i", key): key for key in updates if key not in view.servers})
         for key, document in updates.items():
             if view.servers.get(key) != document:
                 view.servers[key] = document

@@ -1,0 +1,255 @@
+"""RunInstances: one request to Nova whatever the count, and one more to look for the ClientToken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from datetime import datetime, timezone
+from typing import Any, Mapping, Optional
+
+from osg_site_iaas.ec2 import marks
+from osg_site_iaas.ec2.actions.describe import around
+from osg_site_iaas.ec2.actions.flavours import pick_flavour
+from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
+from osg_site_iaas.ec2.actions.resolve import image_id, port_ids, snapshot_ids
+from osg_site_iaas.ec2.backend.http import RefusedError, translate
+from osg_site_iaas.ec2.backend.servers import Document
+from osg_site_iaas.ec2.errors import Ec2Error, invalid_value, missing, not_found, unavailable
+from osg_site_iaas.ec2.ids import ec2_id
+from osg_site_iaas.ec2.instances import instance
+from osg_site_iaas.ec2.launch import (
+    Launch,
+    block_devices,
+    counts,
+    group_ids,
+    interface_groups,
+    interfaces,
+    new_reservation,
+    server_marks,
+    user_data,
+)
+
+WAIT = 40.0  # seconds that a second request with one ClientToken waits for the first
+
+PARAMETERS = """
+ImageId InstanceType MinCount MaxCount KeyName UserData SecurityGroups SecurityGroupIds SubnetId PrivateIpAddress
+ClientToken InstanceInitiatedShutdownBehavior DisableApiTermination Placement.AvailabilityZone
+TagSpecifications.ResourceType TagSpecifications.Tags.Key TagSpecifications.Tags.Value
+BlockDeviceMappings.DeviceName BlockDeviceMappings.VirtualName BlockDeviceMappings.NoDevice
+BlockDeviceMappings.Ebs.VolumeSize BlockDeviceMappings.Ebs.SnapshotId BlockDeviceMappings.Ebs.DeleteOnTermination
+NetworkInterfaces.DeviceIndex NetworkInterfaces.SubnetId NetworkInterfaces.Groups
+NetworkInterfaces.NetworkInterfaceId NetworkInterfaces.PrivateIpAddress
+"""
+
+
+def _digest(parameters: Parameters) -> str:
+    kept = {name: value for name, value in parameters.items() if name not in ("ClientToken", "DryRun")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+@action(
+    PARAMETERS,
+    only={
+        "Monitoring.Enabled": (False,),
+        "EbsOptimized": (False,),
+        "Placement.Tenancy": ("default",),
+        "NetworkInterfaces.AssociatePublicIpAddress": (False,),
+        "NetworkInterfaces.DeleteOnTermination": (True,),
+        "DisableApiStop": (False,),
+    },
+    ignores={"BlockDeviceMappings.Ebs.VolumeType": "the site's default type is used"},
+    requests="1 for one instance, 2 for several; 1 more with a ClientToken",
+    notes="Nova starts from MinCount to MaxCount as the quota allows, or none. A later failure of an instance makes"
+    " it terminated, and it is deleted. Without InstanceType m1.small, or the smallest. Tags for instances only.",
+)
+def run_instances(call: Call, parameters: Parameters) -> Answer:
+    counts(parameters)
+    token, digest = parameters.get("ClientToken"), _digest(parameters)
+    if not token:
+        return _answer(call, _launch(call, parameters, digest))
+    if len(token) > 64 or not token.isascii():
+        raise invalid_value("ClientToken", token[:100], "It has at most 64 ASCII characters")
+    first = call.store.reserve(call.project, token, digest)
+    if first is not None:
+        return _repeat(call, token, digest, *first)
+    try:
+        servers = _by_token(call, token, digest)
+        if not servers:
+            servers = _launch(call, parameters, digest)
+    except Ec2Error as error:
+        # Nova may still have made what it did not answer about: the token stays taken until that can be seen.
+        if error.status != 503:
+            call.store.release(call.project, token)
+        raise
+    except BaseException:
+        call.store.release(call.project, token)
+        raise
+    call.store.fulfil(call.project, token, servers)
+    return _answer(call, servers)
+
+
+def _mismatch() -> Ec2Error:
+    return Ec2Error(
+        "IdempotentParameterMismatch",
+        "The client token has been used before, with other parameters.",
+    )
+
+
+def _repeat(call: Call, token: str, digest: str, first: str, servers: Any) -> Answer:
+    if first != digest:
+        raise _mismatch()
+    limit = time.monotonic() + WAIT
+    while servers is None:
+        if time.monotonic() > limit:
+            raise unavailable("compute", "the first request with this client token has not ended")
+        time.sleep(0.1)
+        found = call.store.reserve(call.project, token, digest)
+        if found is None:  # the first has failed and given the token back
+            call.store.release(call.project, token)
+            raise unavailable("compute", "the first request with this client token has failed; send it again")
+        servers = found[1]
+    gone = call.store.buried(call.project)
+    reads = call.cloud.gather(*(_reader(call, one["id"]) for one in servers))
+    now = [found or gone.get(one["id"]) or {**one, "status": "DELETED"} for one, found in zip(servers, reads)]
+    return _answer(call, now)
+
+
+def _reader(call: Call, key: str) -> Any:
+    return lambda: call.views.one(call.cloud, key)
+
+
+def _by_token(call: Call, token: str, digest: str) -> list[Document]:
+    """The servers that Nova knows of this token: the host's own memory of it may be lost, or be another host's."""
+    found = list(call.cloud.pages("compute", "/servers/detail", "servers", {"tags": marks.token_tag(token)}))
+    for server in found:
+        if server["metadata"].get(marks.REQUEST) not in (None, digest):
+            raise _mismatch()
+    return sorted(found, key=lambda one: str(one["id"]))
+
+
+def _resolve(call: Call, parameters: Parameters, digest: str) -> Launch:
+    if not parameters.get("ImageId"):
+        raise missing("ImageId")
+    minimum, maximum = counts(parameters)
+    data = user_data(parameters)
+    reservation = new_reservation()
+    metadata, tags = server_marks(parameters, digest, reservation)
+    flavour = pick_flavour(call.lookups.flavours(call.cloud, call.project), parameters.get("InstanceType"))
+    groups = call.lookups.groups(call.cloud, call.project)
+    networks = call.lookups.networks(call.cloud, call.project)
+    image = image_id(call, parameters["ImageId"])
+    mappings = parameters.get("BlockDeviceMappings") or ()
+    devices = block_devices(
+        mappings,
+        image,
+        snapshot_ids(call, [(one.get("Ebs") or {}).get("SnapshotId") for one in mappings]),
+        int(flavour.get("OS-FLV-EXT-DATA:ephemeral") or 0),
+        int(flavour["disk"]),
+    )
+    chosen = group_ids(parameters, groups) or interface_groups(parameters, groups)
+    given = [one.get("NetworkInterfaceId") for one in parameters.get("NetworkInterfaces") or ()]
+    server: dict[str, Any] = {
+        "name": _name(metadata),
+        "flavorRef": flavour["id"],
+        "imageRef": "" if devices and devices[0]["source_type"] != "image" else image,
+        "metadata": metadata,
+        "networks": interfaces(
+            parameters, networks, port_ids(call, given), call.project, call.settings.default_network, maximum
+        ),
+        "tags": tags,
+        "user_data": data,
+        "key_name": parameters.get("KeyName") or None,
+        "availability_zone": (parameters.get("Placement") or {}).get("AvailabilityZone") or None,
+        "security_groups": [{"name": one} for one in chosen],
+        "block_device_mapping_v2": devices,
+    }
+    names = {key: name for name, key in groups.items()}
+    return Launch(
+        {key: value for key, value in server.items() if value},
+        minimum,
+        maximum,
+        reservation,
+        tuple(names[one] for one in chosen) or ("default",),
+        flavour["name"],
+        image,
+    )
+
+
+def _name(metadata: Mapping[str, str]) -> str:
+    """Nova wants a name; a Name tag that is more than blanks is one."""
+    return metadata.get("Name", "").strip() or "instance"
+
+
+def _launch(call: Call, parameters: Parameters, digest: str) -> list[Document]:
+    launch = _resolve(call, parameters, digest)
+    body: dict[str, Any] = {**launch.server, "imageRef": launch.server.get("imageRef", "")}
+    if launch.maximum > 1:
+        body.update(min_count=launch.minimum, max_count=launch.maximum, return_reservation_id=True)
+    try:
+        made = call.cloud.json("POST", "compute", "/servers", body={"server": body})
+    except RefusedError as error:
+        raise _refusal(error, parameters) from error
+    if launch.maximum > 1:
+        query = {"reservation_id": made["reservation_id"]}
+        listed = list(call.cloud.pages("compute", "/servers", "servers", query))
+    else:
+        listed = [{"id": made["server"]["id"], "name": body["name"]}]
+    servers = [_document(call, launch, parameters, one) for one in listed]
+    call.store.remember(call.project, {ec2_id("i", one["id"]): one["id"] for one in servers})
+    call.store.change(call.project, [one["id"] for one in servers])
+    return servers
+
+
+def _document(call: Call, launch: Launch, parameters: Parameters, listed: Mapping[str, Any]) -> Document:
+    """The new server as Nova would describe it: asking would cost another request."""
+    return {
+        "id": listed["id"],
+        "name": listed["name"],
+        "status": "BUILD",
+        "created": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        "metadata": launch.server["metadata"],
+        "image": {"id": launch.image},
+        "flavor": {"original_name": launch.flavour},
+        "key_name": parameters.get("KeyName"),
+        "security_groups": [{"name": name} for name in launch.group_names],
+        "OS-EXT-AZ:availability_zone": launch.server.get("availability_zone"),
+        "OS-EXT-SRV-ATTR:hostname": listed["name"],
+    }
+
+
+def _refusal(error: RefusedError, parameters: Parameters) -> Ec2Error:
+    """EC2's error for what Nova refuses to launch, by what Nova says."""
+    text = error.message
+    lower = text.lower()
+    if error.status == 400:
+        if "key_name" in lower or "keypair" in lower:
+            return not_found("key", str(parameters.get("KeyName")))
+        if "image" in lower and ("find" in lower or "could not be found" in lower):
+            return not_found("ami", str(parameters["ImageId"]))
+        if "availability zone" in lower:
+            return invalid_value(
+                "availabilityZone", (parameters.get("Placement") or {}).get("AvailabilityZone"), text
+            )
+        if "security group" in lower:
+            return Ec2Error("InvalidGroup.NotFound", text)
+        if "fixed ip" in lower:
+            return Ec2Error("InvalidIPAddress.InUse", text)
+        return Ec2Error("InvalidParameterCombination", text)
+    if error.status == 409 and "port" in lower:
+        return Ec2Error("InvalidNetworkInterface.InUse", text)
+    return translate(error)
+
+
+def _answer(call: Call, servers: list[Document]) -> Answer:
+    place = around(call, {one["id"]: one for one in servers})
+    instances = sorted(
+        (instance(one, place) for one in servers), key=lambda one: (one["AmiLaunchIndex"], one["InstanceId"])
+    )
+    first: Optional[str] = (servers[0]["metadata"] or {}).get(marks.RESERVATION)
+    return {
+        "ReservationId": first or ec2_id("r", servers[0]["id"]),
+        "OwnerId": call.account,
+        "Groups": [],
+        "Instances": instances,
+    }
