@@ -58,14 +58,23 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Place:
+    """What a server had around it. Nova keeps no history of it, so it is in exports only, never in a record."""
+
+    host: str = ""
+    public_ips: int = 0
+    volumes: int = 0  # attached
+
+
+@dataclass(frozen=True)
 class Sighting:
     """A server's row as a read showed it; ``at`` is when Nova last changed the row, not when it was read."""
 
     at: int
-    state: Optional[State]  # None: resized, and then running or not as before
+    state: Optional[State]  # None: resized, which may run or not, or deleted
     size: Size
     busy: bool = False  # an action was under way
-    host: str = ""
+    place: Place = Place()
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Interval:
     end: int
     state: State
     size: Size
-    host: str = ""
+    place: Place = Place()
     assumed: frozenset[Assumed] = frozenset()
 
     @property
@@ -113,6 +122,8 @@ class Slice:
     last: State = State.ACTIVE
     final: bool = False  # the server ends here
     assumed: frozenset[Assumed] = frozenset()
+    public_ips: int = 0  # the most there were
+    volumes: int = 0
 
     @property
     def core_seconds(self) -> int:

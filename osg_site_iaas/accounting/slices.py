@@ -45,7 +45,7 @@ def _pieces(intervals: Sequence[Interval], since: int) -> Iterator[Interval]:
                 marks -= _AT_BEGIN
             if end < whole.end:
                 marks -= _AT_END
-            yield Interval(start, end, whole.state, whole.size, whole.host, marks)
+            yield Interval(start, end, whole.state, whole.size, whole.place, marks)
             start = end
 
 
@@ -67,4 +67,6 @@ def _slice(server: Server, pieces: Sequence[Interval]) -> Slice:
         last=last.state,
         final=last.end == server.ended,
         assumed=assumed,
+        public_ips=max(piece.place.public_ips for piece in pieces),
+        volumes=max(piece.place.volumes for piece in pieces),
     )

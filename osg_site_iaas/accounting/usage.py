@@ -9,10 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple, Sequence, TypeVar, Union
 
-from osg_site_iaas.accounting.model import Action, Assumed, Interval, Server, Sighting, Size, State
+from osg_site_iaas.accounting.model import (
+    Action,
+    Assumed,
+    Interval,
+    Place,
+    Server,
+    Sighting,
+    Size,
+    State,
+)
 
 # a delete that ends this close to the server's end was its end; with more between, it was a soft delete
 SOFT_DELETE = 60  # seconds
+# a launch this long after the create action was set anew by another action, and tells nothing of the first
+RELAUNCH = 2  # seconds
 
 _AFTER = {
     "stop": State.STOPPED,
@@ -59,9 +70,9 @@ def history(server: Server, until: int) -> tuple[Interval, ...]:
     placed = _place(server.sightings, actions)
     states = _states(server, actions, placed)
     sizes = _sizes(server, actions, placed)
-    hosts: Steps[str] = [(found.at, found.sighting.host, _SURE) for found in placed]
+    places: Steps[Place] = [(found.at, found.sighting.place, _SURE) for found in placed]
     cuts = {step[0] for step in states} | {step[0] for step in sizes}
-    cuts.update(after[0] for before, after in zip(hosts, hosts[1:]) if before[1] != after[1])
+    cuts.update(after[0] for before, after in zip(places, places[1:]) if before[1] != after[1])
     cuts.update(action.finish for action in actions if action.name in _HEAL or action.name in _MOVE)
     bounds = [server.created, *sorted(at for at in cuts if server.created < at < end), end]
     gone = frozenset({Assumed.END}) if server.vanished else _SURE
@@ -73,7 +84,7 @@ def history(server: Server, until: int) -> tuple[Interval, ...]:
             marks |= doubt
         if stop == server.ended:
             marks |= gone
-        out.append(Interval(start, stop, state, size, _at(hosts, start)[1], marks))
+        out.append(Interval(start, stop, state, size, _at(places, start)[1], marks))
     return tuple(out)
 
 
@@ -96,7 +107,11 @@ def _finished(server: Server) -> tuple[Action, ...]:
     for index, action in enumerate(known):
         if action.failed and action.name != "create":
             continue
-        finish = min([max(action.finish, action.start), *limits[index : index + 1]])
+        finish = max(action.finish, action.start)
+        if action.name == "create" and server.launched is not None:
+            launched = max(server.launched, server.created)
+            finish = launched if launched <= finish + RELAUNCH else finish
+        finish = min([finish, *limits[index : index + 1]])
         out.append(Action(action.start, finish, action.name, action.request, action.failed))
     if not any(action.name == "create" for action in out) and server.launched is not None:
         begin = min([server.launched, *(action.start for action in out)])

@@ -1,0 +1,162 @@
+"""The slices of a store: what waits to be sent (the outbox), what was sent, and what is held back and why.
+
+A slice enters once, in the transaction that moves its server's mark forward, so a crash can neither lose nor
+double it; its record is made then and stays as it is until a collector has taken it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
+
+from osg_site_iaas.accounting.model import Assumed, Slice, State
+from osg_site_iaas.accounting.observed import Known, Observed
+from osg_site_iaas.accounting.store import Store
+
+# what can become of a slice
+NEW = "new"  # in the outbox
+SENT = "sent"  # acknowledged by the collector
+IDLE = "idle"  # no active second in it, so no record
+HELD = "held"  # its project belongs to no VO; a record is made once it does
+POISON = "poison"  # the collector refuses its record
+SUPPRESSED = "suppressed"  # never to be sent, by configuration
+
+
+class Entry(NamedTuple):
+    """A slice to be stored: with its record if there is to be one, else with the reason why not."""
+
+    found: Slice
+    vo: str
+    state: str
+    record: Optional[str] = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A slice as it is stored. ``server`` is the number of its server."""
+
+    id: int
+    server: int
+    found: Slice
+    project: str
+    user: str
+    name: str
+    image: str
+    vo: str
+    state: str
+    why: str
+    bundle: Optional[int]
+
+
+class Ledger:
+    """The slices of a store."""
+
+    def __init__(self, store: Store, observed: Observed) -> None:
+        self._store = store
+        self._observed = observed
+
+    def add(self, batches: Iterable[tuple[Known, Sequence[Entry], int, Optional[int]]]) -> None:
+        """Store slices of servers; for each, up to when it is now rendered, and when to look at it again."""
+        with self._store.transaction() as db:
+            for known, entries, rendered, due in batches:
+                db.executemany(
+                    "INSERT INTO slice (server, start, end, size, wall, others, last, final, assumed,"
+                    " public_ips, volumes, vo, state, why, record) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    [self._values(known.id, entry) for entry in entries],
+                )
+                db.execute("UPDATE server SET rendered = ?, due = ? WHERE id = ?", (rendered, due, known.id))
+
+    def pending(self, count: int, *, after: int = 0) -> list[tuple[int, str]]:
+        """The oldest records in the outbox, each with its slice's number."""
+        rows = self._store.rows(
+            "SELECT id, record FROM slice WHERE state = 'new' AND id > ? ORDER BY id LIMIT ?", (after, count)
+        )
+        return [(row["id"], row["record"]) for row in rows]
+
+    def acknowledge(self, numbers: Sequence[int], bundle: int) -> None:
+        """The collector has taken these, and the archive has them under ``bundle``."""
+        with self._store.transaction() as db:
+            db.executemany(
+                "UPDATE slice SET state = 'sent', bundle = ?, record = NULL, why = '' WHERE id = ?",
+                [(bundle, number) for number in numbers],
+            )
+            self._store.keep("bundle", bundle)
+
+    def refuse(self, number: int, why: str) -> None:
+        """The collector does not take this one; it is kept aside with its record."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE slice SET state = 'poison', why = ? WHERE id = ?", (why, number))
+
+    def retry(self, state: str) -> int:
+        """Put what was refused back into the outbox; how many."""
+        with self._store.transaction() as db:
+            return db.execute(
+                "UPDATE slice SET state = 'new', why = '' WHERE state = ? AND record IS NOT NULL", (state,)
+            ).rowcount
+
+    def release(self, entries: Iterable[tuple[int, Entry]]) -> None:
+        """Give held slices their records."""
+        with self._store.transaction() as db:
+            db.executemany(
+                "UPDATE slice SET vo = ?, state = ?, record = ?, why = ? WHERE id = ? AND state = 'held'",
+                [(entry.vo, entry.state, entry.record, entry.why, number) for number, entry in entries],
+            )
+
+    def counts(self) -> Mapping[str, int]:
+        """How many slices are in each state."""
+        rows = self._store.rows("SELECT state, count(*) AS n FROM slice GROUP BY state")
+        return {row["state"]: row["n"] for row in rows}
+
+    def slices(
+        self, *, start: int = 0, end: int = 1 << 40, state: str = "", after: int = 0, count: int = 1 << 40
+    ) -> Iterator[Stored]:
+        """Slices that end after ``start`` and not after ``end``, by number; read in pages, so writing is safe."""
+        while count > 0:
+            rows = list(
+                self._store.rows(
+                    "SELECT slice.*, uuid, project, user, name, image FROM slice"
+                    " JOIN server ON server.id = slice.server WHERE slice.id > ? AND slice.end > ?"
+                    " AND slice.end <= ? AND (? = '' OR state = ?) ORDER BY slice.id LIMIT ?",
+                    (after, start, end, state, state, min(count, 1000)),
+                )
+            )
+            if not rows:
+                return
+            for row in rows:
+                yield self._stored(row)
+            after = rows[-1]["id"]
+            count -= len(rows)
+
+    def _values(self, server: int, entry: Entry) -> tuple[object, ...]:
+        found = entry.found
+        others = {state.value: seconds for state, seconds in found.others.items()}
+        return (
+            server, found.start, found.end, self._observed.size_id(found.size), found.wall,
+            json.dumps(others, separators=(",", ":")) if others else "", found.last.value, found.final,
+            " ".join(sorted(mark.value for mark in found.assumed)), found.public_ips, found.volumes,
+            entry.vo, entry.state, entry.why, entry.record,
+        )  # fmt: skip
+
+    def _stored(self, row: sqlite3.Row) -> Stored:
+        others = json.loads(row["others"]) if row["others"] else {}
+        found = Slice(
+            uuid=row["uuid"],
+            start=row["start"],
+            end=row["end"],
+            size=self._observed.size(row["size"]),
+            wall=row["wall"],
+            others=MappingProxyType({State(state): seconds for state, seconds in others.items()}),
+            last=State(row["last"]),
+            final=bool(row["final"]),
+            assumed=frozenset(Assumed(word) for word in row["assumed"].split()),
+            public_ips=row["public_ips"],
+            volumes=row["volumes"],
+        )
+        return Stored(
+            row["id"], row["server"], found, row["project"], row["user"], row["name"], row["image"], row["vo"],
+            row["state"], row["why"], row["bundle"],
+        )  # fmt: skip

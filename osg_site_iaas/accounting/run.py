@@ -1,0 +1,221 @@
+"""One run of the probe: read Nova, close slices, empty the outbox. Whatever fails, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Iterator, Mapping, Optional
+
+from osg_site_iaas.accounting import closing
+from osg_site_iaas.accounting import ledger as states
+from osg_site_iaas.accounting.archive import Archive
+from osg_site_iaas.accounting.deliver import Delivered, Delivery
+from osg_site_iaas.accounting.ledger import Ledger
+from osg_site_iaas.accounting.model import DAY, epoch, iso
+from osg_site_iaas.accounting.nova import NovaApi
+from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.people import People
+from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
+from osg_site_iaas.accounting.send import Direct, Sender
+from osg_site_iaas.accounting.settings import Settings, from_site
+from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import Locked, SiteError
+
+log = logging.getLogger(__name__)
+LATE = 7 * DAY  # GRACC makes its summaries of the last seven days by itself, and of no others
+SKEW = 300  # seconds between our clock and Nova's that are worth a warning
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did. ``errors`` say what did not work; what they kept from being done the next run does."""
+
+    at: datetime
+    read: Optional[Pass] = None
+    requests: int = 0
+    closed: Mapping[str, int] = field(default_factory=dict)  # slices by what became of them
+    released: int = 0  # held before, and sent now that their VO is known
+    delivered: Delivered = field(default_factory=Delivered)
+    outbox: Mapping[str, int] = field(default_factory=dict)  # slices by state, after the run
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was done that there was to do."""
+        return not self.errors
+
+
+def run(
+    site: Site,
+    cloud: Cloud,
+    state_dir: Optional[Path],
+    now: datetime,
+    *,
+    settings: Optional[Settings] = None,
+    settle: Optional[int] = None,
+    source: Optional[Source] = None,
+    sender: Optional[Sender] = None,
+    progress: Progress = lambda what, count: None,
+) -> Report:
+    """Read, close, send. ``settle`` (seconds) overrides the settings: 0 sends what ended just now, as a test does.
+
+    Raises Locked if another run is under way, and AccountingError if the state cannot be used.
+    """
+    chosen = settings or from_site(site, state_dir)
+    with locked(chosen.folder), Store(chosen.folder) as store:
+        return _Run(site, cloud, chosen, now, store, settle, source, sender, progress).all()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder's lock: one run at a time, and nothing left behind by one that was killed."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with open(folder / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise Locked(
+                f"another run is under way (process {file.read().strip() or 'unknown'})",
+                where=str(folder),
+                todo="wait until it has ended",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+class _Run:
+    def __init__(
+        self,
+        site: Site,
+        cloud: Cloud,
+        settings: Settings,
+        now: datetime,
+        store: Store,
+        settle: Optional[int],
+        source: Optional[Source],
+        sender: Optional[Sender],
+        progress: Progress,
+    ) -> None:
+        self._cloud = cloud
+        self._settings = settings
+        self._now = now
+        self._store = store
+        self._settle = settings.settle if settle is None else settle
+        self._source = source or NovaApi(cloud, now)
+        self._sender = sender
+        self._progress = progress
+        self._observed = Observed(store)
+        self._ledger = Ledger(store, self._observed)
+        self._people = People(
+            store, cloud, site, vo_override=settings.vo_override, workers=settings.workers
+        )  # fmt: skip
+        self._warnings: list[str] = []
+        self._errors: list[str] = []
+
+    def all(self) -> Report:
+        """Do everything; an error in one part does not keep the others from being done."""
+        before = sum(self._cloud.requests.values())
+        found: Optional[Pass] = None
+        closed: Mapping[str, int] = {}
+        released = 0
+        delivered = Delivered()
+        try:
+            found = self._read()
+            closed = self._close(found)
+            released = closing.release(self._ledger, self._people.owners, self._settings)
+        except SiteError as error:
+            self._errors.append(str(error))
+        try:
+            delivered = self._deliver()
+        except SiteError as error:
+            self._errors.append(str(error))
+        if delivered.stopped:
+            self._errors.append(
+                f"collector {self._settings.collector.url}: {delivered.stopped}\n"
+                "  -> nothing is lost: the next run sends what is left"
+            )
+        if not self._errors:
+            with self._store.transaction():
+                self._store.keep("success", epoch(self._now))
+        return Report(
+            at=self._now,
+            read=found,
+            requests=sum(self._cloud.requests.values()) - before,
+            closed=closed,
+            released=released,
+            delivered=delivered,
+            outbox=self._ledger.counts(),
+            warnings=tuple(self._warnings),
+            errors=tuple(self._errors),
+        )
+
+    def _read(self) -> Pass:
+        found = read(
+            self._store, self._observed, self._source, settle=self._settle, workers=self._settings.workers,
+            progress=self._progress,
+        )  # fmt: skip
+        if abs(found.read_at - epoch(self._now)) > SKEW:
+            self._warnings.append(
+                f"this machine says {iso(epoch(self._now))} and Nova says {iso(found.read_at)}: set the clocks"
+            )
+        for uuid in found.vanished:
+            self._warnings.append(
+                f"server {uuid} was purged from Nova before its end was read; it is marked so"
+            )
+        return found
+
+    def _close(self, found: Pass) -> Mapping[str, int]:
+        # by Nova's clock: ours may be wrong, and it is Nova's times that slices are made of
+        limits = closing.Limits(
+            ended=found.read_at - self._settle,
+            open=min(found.read_at, found.checked) - self._settle,
+            late=found.read_at - LATE,
+        )
+        closed = closing.close(self._observed, self._ledger, self._people.owners, self._settings, limits)
+        if closed.get("late"):
+            self._warnings.append(
+                f"{closed['late']} records are of more than 7 days ago: ask GRACC to summarise those days again"
+            )
+        if closed.get(states.HELD):
+            self._warnings.append(
+                f"{closed[states.HELD]} slices are held back, since their projects belong to no VO: see status"
+            )
+        return closed
+
+    def _deliver(self) -> Delivered:
+        if not self._settings.enabled:
+            self._warnings.append("accounting is not enabled: records are kept, and not sent")
+            return Delivered()
+        archive = Archive(self._settings.folder)
+        try:
+            with self._make_sender() as sender:
+                delivery = Delivery(self._store, self._ledger, archive, sender, self._now, self._progress)
+                done = delivery.run(self._settings.bundle_size)
+        finally:
+            archive.close()
+        if done.refused:
+            self._errors.append(
+                f"the collector refuses {done.refused} records: they are kept aside, see status"
+            )
+        archive.prune(self._now, self._settings.archive_months)
+        return done
+
+    @contextmanager
+    def _make_sender(self) -> Iterator[Sender]:
+        if self._sender is not None:
+            yield self._sender
+            return
+        settings = self._settings
+        with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:
+            yield sender
