@@ -47,9 +47,14 @@ class GridProxy(_Grid):
             find.read_proxy(file, dt.datetime.now(dt.timezone.utc))
         except SiteError as error:
             raise NoCredential(str(error)) from error
-        more = ca_for(environ, session)
         answer = session.get(
-            self.federated_token_url, authenticated=False, cert=(str(file), str(file)), redirect=False, **more
+            self.federated_token_url,
+            authenticated=False,
+            cert=(str(file), str(file)),
+            redirect=False,
+            # A connection that stays open would go on with the proxy of its beginning.
+            headers={"Connection": "close"},
+            **ca_for(environ, session),
         )
         return self._answer(answer)
 

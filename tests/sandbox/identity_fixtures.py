@@ -173,3 +173,16 @@ def grid_site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             yield site
         finally:
             file.unlink()
+            _remove(site)
+
+
+def _remove(site: GridSite) -> None:
+    """What ``apply`` made: providers and mappings have no domain whose end would be theirs."""
+    admin = site.cloud.connect()
+    for provider in (site.x509_provider, site.token_provider):
+        admin.identity.delete(f"/OS-FEDERATION/identity_providers/{provider}")
+        admin.identity.delete(f"/OS-FEDERATION/mappings/osg-site-iaas-{provider}")
+    for domain in admin.identity.domains(name=site.domain):
+        admin.identity.update_domain(domain, is_enabled=False)
+        admin.identity.delete_domain(domain)
+    admin.close()
