@@ -14,7 +14,7 @@ from declaration_values import misfit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osg_site_iaas.declaration import accept, fqan, model, schema
+from osg_site_iaas.declaration import accept, fqan, model, reference, schema
 from osg_site_iaas.declaration.model import UNSET
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -186,3 +186,14 @@ def test_an_unknown_keyword_is_not_passed_over() -> None:
 
 def test_a_long_list_with_a_double_is_no_long_wait() -> None:
     assert accept.twice([*range(200_000), True, "7", 7]) == 7
+
+
+def test_the_reference_page_is_current() -> None:
+    page = (EXAMPLES.parent / "docs" / "declaration.md").read_text(encoding="utf-8")
+    assert page == reference.page(), "run `make docs`"
+
+
+def test_the_reference_page_shows_every_property_with_its_words() -> None:
+    page = reference.page()
+    lacking = [path for path, part in parts(FLAT) if part["description"].replace("|", "\\|") not in page]
+    assert lacking == []
