@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections import Counter
 from typing import Any, Mapping, Optional, Sequence
 
@@ -37,6 +38,9 @@ _ACCOUNT = re.compile(
 )  # a Swift account: the reseller's prefix, and a project
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
 TIMEOUT = 60  # seconds for one answer
+ATTEMPTS = 4  # of one request that met a busy service or none at all
+BUSY = (429, 502, 503, 504)
+LONGEST_PAUSE = 30.0  # seconds between two attempts, whatever the service asks for
 
 
 class Missing(CloudError):
@@ -54,12 +58,21 @@ class Conflicting(CloudError):
 class Cloud:
     """A session to one region of one cloud. Safe to share between threads. Counts its requests by service."""
 
-    def __init__(self, session: ksa_session.Session, *, name: str, region: str, interface: str) -> None:
+    def __init__(
+        self,
+        session: ksa_session.Session,
+        *,
+        name: str,
+        region: str,
+        interface: str,
+        endpoints: Optional[Mapping[str, str]] = None,
+    ) -> None:
         self.session = session
         self.name = name
         self.region = region
         self.interface = interface
         self.requests: Counter[str] = Counter()
+        self._overrides = dict(endpoints or {})
         self._endpoints: dict[str, Optional[str]] = {}
         self._account_prefix = "AUTH_"
         self._lock = threading.Lock()
@@ -109,35 +122,56 @@ class Cloud:
         *,
         version: Optional[str] = None,
         ok: Sequence[int] = (200, 201, 202, 203, 204),
+        hidden: Optional[Sequence[str]] = None,
         **arguments: Any,
     ) -> Any:
         """One request; the ``requests`` response if its status is in ``ok``.
 
-        ``version`` is a microversion. Raises Missing, Forbidden, Conflicting or CloudError in the service's words.
+        ``version`` is a microversion. With ``hidden`` neither the request nor its answer is ever logged, and these
+        words in it are in no error. Raises Missing, Forbidden, Conflicting or CloudError in the service's words.
         """
         headers = dict(arguments.pop("headers", None) or {})
         if version:
             headers["OpenStack-API-Version"] = f"{SERVICES[service][2]} {version}"
+        if hidden is not None:
+            arguments["log"] = False
         url = self.endpoint(service) + path
-        self.requests[service] += 1
-        try:
-            answer = self.session.request(
-                url,
-                method,
-                headers=headers,
-                raise_exc=False,
-                connect_retries=0 if "data" in arguments else 2,  # a stream cannot be sent twice
-                status_code_retries=3 if method in ("GET", "HEAD") else 0,
-                retriable_status_codes=[429, 503],
-                **arguments,
-            )
-        except (ksa.ClientException, OSError) as error:
-            raise CloudError(
-                f"{service}: {method} {path}: {_words(error)}", todo=f"check that {url.split('?')[0]} answers"
-            ) from error
+        answer = self._send(service, method, path, url, headers=headers, raise_exc=False, **arguments)
         if answer.status_code in ok:
             return answer
-        raise self._refusal(service, method, path, answer)
+        raise self._refusal(service, method, path, answer, hidden or ())
+
+    def _send(self, service: str, method: str, path: str, url: str, **arguments: Any) -> Any:
+        """The answer, after some patience where the same request may be sent again."""
+        stream = "data" in arguments
+        if stream:  # it cannot be sent twice, and a new login would do that
+            arguments["allow_reauth"] = False
+        for attempt in range(1, ATTEMPTS + 1):
+            self.requests[service] += 1
+            try:
+                answer = self.session.request(url, method, **arguments)
+            except (ksa.ClientException, OSError) as error:
+                lost = isinstance(error, ksa.RetriableConnectionFailure)
+                # a POST of which nothing is known may have made something: the next plan will tell
+                again = lost and not stream and (method != "POST" or _never_sent(error))
+                if not again or attempt == ATTEMPTS:
+                    raise CloudError(
+                        f"{service}: {method} {path}: {_words(error)}",
+                        todo=f"check that {url.split('?')[0]} answers, then run the same command again",
+                    ) from error
+                pause, why = 0.0, "no connection"
+            else:
+                again = answer.status_code in BUSY and not stream
+                if method == "POST" and answer.status_code != 429:
+                    again = False
+                if not again or attempt == ATTEMPTS:
+                    return answer
+                asked = str(answer.headers.get("Retry-After", ""))
+                pause, why = float(asked) if asked.isdigit() else 0.0, str(answer.status_code)
+            pause = min(pause or 0.5 * 2 ** (attempt - 1), LONGEST_PAUSE)
+            log.info("%s: %s %s: %s, once more in %.1f s", service, method, path, why, pause)
+            time.sleep(pause)
+        raise AssertionError("unreachable")
 
     def get(self, service: str, path: str, **arguments: Any) -> Any:
         """The JSON that a GET answers."""
@@ -156,15 +190,16 @@ class Cloud:
         types, version, _ = SERVICES[service]
         self.login()
         catalog = self.session.auth.get_access(self.session).service_catalog
-        url = None
-        for service_type in types:
+        url = self._overrides.get(service)
+        for service_type in types if url is None else ():
             # discovery would cost a request a service; catalogue and version path say the same
             found = catalog.get_endpoint_data_list(
                 service_type=service_type, interface=self.interface, region_name=self.region
             )
             if found:
-                url = found[0].catalog_url.rstrip("/")
+                url = found[0].catalog_url
                 break
+        url = url.rstrip("/") if url else None
         if url is not None and version and not _VERSION.search(url):
             url += version
         if url is not None and service == "object":
@@ -175,13 +210,18 @@ class Cloud:
             self._endpoints[service] = url
         return url
 
-    def _refusal(self, service: str, method: str, path: str, answer: Any) -> CloudError:
+    def _refusal(
+        self, service: str, method: str, path: str, answer: Any, hidden: Sequence[str]
+    ) -> CloudError:
         kind = {404: Missing, 403: Forbidden, 409: Conflicting}.get(answer.status_code, CloudError)
         request_id = answer.headers.get("x-openstack-request-id") or answer.headers.get("X-Trans-Id", "")
-        text = f"{service}: {method} {path}: {answer.status_code} {_message(answer)}"
+        text = f"{service}: {method} {path}: {answer.status_code} {_message(answer)}".rstrip()
+        for word in hidden:
+            text = text.replace(word, "***")
         todo = {
             401: "the login ran out or was revoked: log in again",
             403: "the login lacks a role: docs/operations.md lists what is needed",
+            413: "it is more than the service takes at once",
             429: "the service limits requests: try again with a smaller --workers",
         }.get(answer.status_code)
         if todo is None and answer.status_code >= 500:
@@ -210,7 +250,32 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
         name=name,
         region=region or entry.get_region_name() or "RegionOne",
         interface=interface,
+        endpoints=_overrides(entry),
     )
+
+
+def _overrides(entry: Any) -> Mapping[str, str]:
+    """Endpoints that the entry names itself, as ``compute_endpoint_override``; they go before the catalogue."""
+    found = {}
+    for service, (types, _, _) in SERVICES.items():
+        for service_type in types:
+            name = service_type.replace("-", "_")
+            url = entry.config.get(f"{name}_endpoint_override") or entry.config.get(f"{name}_endpoint")
+            if url:
+                found[service] = str(url)
+                break
+    return found
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether there was not even a connection to send anything through."""
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        reason = getattr(cause.args[0], "reason", None) if cause.args else None
+        if type(reason).__name__ in ("NewConnectionError", "ConnectTimeoutError"):  # urllib3's
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _message(answer: Any) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import AbstractSet as Set
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
-from osg_site_iaas.plan.model import Change, KindRule, Ref, Seen, Wanted
+from osg_site_iaas.plan.model import Change, KindRule, Ref, Seen, Wanted, unmarked
 
 
 class Ids:
@@ -27,6 +27,10 @@ class Ids:
         except KeyError:
             raise CloudError(f"{ref} does not exist", todo="run the same command again") from None
 
+    def get(self, ref: Ref) -> Optional[str]:
+        """The id, or None if there is no such thing yet."""
+        return self._ids.get(ref)
+
     def __setitem__(self, ref: Ref, value: str) -> None:
         self._ids[ref] = value
 
@@ -40,11 +44,11 @@ class Work:
     ids: Ids
     roles: Mapping[str, str]  # ids of Keystone's roles, by name
     say: Callable[[str], None] = field(default=lambda text: None)  # a line for the person who waits
-    _locks: defaultdict[Any, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    _locks: dict[Any, threading.Lock] = field(default_factory=dict)
 
     def lock(self, key: Any) -> threading.Lock:
         """A lock for what two changes would otherwise do to one thing at once."""
-        return self._locks[key]
+        return self._locks.setdefault(key, threading.Lock())
 
     @property
     def secrets(self) -> Path:
@@ -75,6 +79,15 @@ class Kind:
         """Every object of this kind that exists in the site's scope, ours or not."""
         raise NotImplementedError
 
+    def share(
+        self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
+    ) -> Optional[Wanted]:
+        """Of something that VOs have in common: how it is wanted when only those with these groups are looked at.
+
+        None where it is not concerned. Pure.
+        """
+        return None
+
     def create(self, work: Work, change: Change) -> str:
         """Make it; its id."""
         raise NotImplementedError
@@ -103,6 +116,12 @@ def required_id(change: Change) -> str:
 def described(item: Mapping[str, Any], name: str = "description") -> str:
     """A description as text; services answer None for an empty one."""
     return str(item.get(name) or "")
+
+
+def vo_in(description: Optional[str]) -> Optional[str]:
+    """The VO that a description of ours ends with, as in ``member of cms``."""
+    _, of, vo = unmarked(description or "").rpartition(" of ")
+    return vo if of else None
 
 
 def mib(value: Optional[Any]) -> int:

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
+from typing import AbstractSet, Any, Callable, Iterable, Iterator, Mapping, Optional, TypeVar
+from urllib.parse import quote, urlsplit
 
 from osg_site_iaas.cloud.connect import Cloud, Missing
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
+from osg_site_iaas.plan.model import TAG
 
 T = TypeVar("T")
 R = TypeVar("R")
 PAGE = 1000
+VO_TAG = f"{TAG}:vo="  # on a project: which VO it is, also when site.yml no longer says so
+
+
+def vo_of(project: Mapping[str, Any]) -> str:
+    """The VO that a project is: as its tag says, else one of its own name."""
+    tags = (tag[len(VO_TAG) :] for tag in project.get("tags", ()) if tag.startswith(VO_TAG))
+    return next(tags, str(project["name"]))
 
 
 class Reader:
     """A view of the cloud for one plan. Answers are kept for the life of the reader and never refreshed."""
 
-    def __init__(self, cloud: Cloud, site: Site, *, workers: int = 8) -> None:
+    def __init__(
+        self, cloud: Cloud, site: Site, *, workers: int = 8, vos: Optional[AbstractSet[str]] = None
+    ) -> None:
         self.cloud = cloud
         self.site = site
         self._workers = workers
+        self._vos = vos
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._kept: dict[Any, Future[Any]] = {}
         self._lock = Lock()
@@ -60,26 +72,10 @@ class Reader:
         self, service: str, path: str, member: str, *, version: Optional[str] = None, paged: bool = False
     ) -> list[dict[str, Any]]:
         """A whole list, with its further pages."""
-        return self.once((service, path), lambda: self._pages(service, path, member, version, paged))
-
-    def _pages(
-        self, service: str, path: str, member: str, version: Optional[str], paged: bool
-    ) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        mark = "&" if "?" in path else "?"
-        start = f"{path}{mark}limit={PAGE}" if paged else path
-        url: Optional[str] = start
-        while url:
-            page = self.cloud.get(service, url, version=version)
-            items.extend(page[member])
-            if page.get("truncated"):  # Keystone cuts a list at its list_limit and says so nowhere else
-                raise CloudError(
-                    f"{service}: {path} is cut off after {len(items)} entries",
-                    todo="raise list_limit in keystone.conf: a plan from half a list would be wrong",
-                )
-            more = paged and len(page[member]) >= PAGE
-            url = f"{start}&marker={page[member][-1]['id']}" if more else None
-        return items
+        return self.once(
+            (service, path),
+            lambda: list(pages(self.cloud, service, path, member, version=version, paged=paged)),
+        )
 
     # Keystone's lists, named since half of the kinds need them
 
@@ -88,7 +84,9 @@ class Reader:
         """The Keystone domain that site.yml names, if it exists."""
         name = self.site.cloud.domain
         found = [
-            item for item in self.all("identity", f"/domains?name={name}", "domains") if item["name"] == name
+            item
+            for item in self.all("identity", f"/domains?name={quote(name)}", "domains")
+            if item["name"] == name
         ]
         return found[0] if found else None
 
@@ -99,9 +97,22 @@ class Reader:
         return self.all("identity", f"{path}?domain_id={domain['id']}", member)
 
     @property
-    def projects(self) -> list[dict[str, Any]]:
+    def all_projects(self) -> list[dict[str, Any]]:
         """Every project of the domain."""
         return self._in_domain("/projects", "projects")
+
+    @property
+    def projects(self) -> list[dict[str, Any]]:
+        """The projects to look at: every one of the domain, or those of the VOs that the reader is for."""
+        if not self._vos:
+            return self.all_projects
+        declared = {vo.project for vo in self.site.vos if vo.name in self._vos}
+        return [item for item in self.all_projects if vo_of(item) in self._vos or item["name"] in declared]
+
+    def vo_named(self, project: str) -> Optional[str]:
+        """The VO of a project of the domain, by the project's name; None for the administrator's own, ``""``."""
+        names = self.once("vos", lambda: {item["name"]: vo_of(item) for item in self.all_projects})
+        return names.get(project)
 
     @property
     def users(self) -> list[dict[str, Any]]:
@@ -134,3 +145,49 @@ class Reader:
         except Missing:
             return None
         return headers
+
+
+def pages(
+    cloud: Cloud, service: str, path: str, member: str, *, paged: bool = False, **arguments: Any
+) -> Iterator[dict[str, Any]]:
+    """Every entry of a list; with ``paged``, so many at a time as the service is asked for.
+
+    Whether there is more is for the service to say: it may give less than it was asked for. CloudError if it
+    says that it cut the list off and not how to go on.
+    """
+    start = f"{path}{'&' if '?' in path else '?'}limit={PAGE}" if paged else path
+    url: Optional[str] = start
+    count = 0
+    while url:
+        page = cloud.get(service, url, **arguments)
+        if not isinstance(page, Mapping) or not isinstance(page.get(member), list):
+            raise CloudError(
+                f"{service}: GET {path} answered no {member}", todo="is the endpoint in the catalogue right?"
+            )
+        count += len(page[member])
+        yield from page[member]
+        following = _next(page, member)
+        if following is None and page.get("truncated"):  # Keystone's way of saying that list_limit has cut it
+            raise CloudError(
+                f"{service}: {path} is cut off after {count} entries",
+                todo="raise list_limit in keystone.conf: a plan from half a list would be wrong",
+            )
+        url = _join(path, following) if following and page[member] else None
+
+
+def _next(page: Mapping[str, Any], member: str) -> Optional[str]:
+    """The link to the next page, in the words of Keystone, Glance, or Nova, Neutron and Cinder."""
+    links = page.get("links")
+    if isinstance(links, Mapping) and links.get("next"):
+        return str(links["next"])
+    if page.get("next"):
+        return str(page["next"])
+    for link in page.get(f"{member}_links") or ():
+        if link.get("rel") == "next":
+            return str(link["href"])
+    return None
+
+
+def _join(path: str, following: str) -> str:
+    """The same path with the query of a link: what stands before it may be true behind a proxy only."""
+    return f"{path.split('?')[0]}?{urlsplit(following).query}"

@@ -6,6 +6,7 @@ A secret is on disk before the service hears of it, so that a run killed in betw
 from __future__ import annotations
 
 import configparser
+import contextlib
 import io
 import os
 import secrets as random
@@ -28,13 +29,30 @@ def key_file(folder: Path, user: str) -> Path:
 
 
 def password(folder: Path, user: str, secret: Secret) -> str:
-    """The password that ``secret`` names; a generated one is made and kept at the first call."""
+    """The password that ``secret`` names. A generated one is made and put aside at the first call.
+
+    It has its place only after ``password_is_set``: until then a killed run leaves it to be set by the next.
+    """
     if secret.source != "generated":
         return resolve(secret)
     path = password_file(folder, user)
-    if not path.exists():
-        write(path, random.token_urlsafe(24) + "\n")
-    return read(path).strip()
+    if path.exists():
+        return read(path).strip()
+    aside = _aside(path)
+    if not aside.exists():
+        write(aside, random.token_urlsafe(24) + "\n")
+    return read(aside).strip()
+
+
+def password_is_set(folder: Path, user: str) -> None:
+    """Keystone has the password: put a generated one in its place."""
+    path = password_file(folder, user)
+    with contextlib.suppress(FileNotFoundError):
+        _aside(path).replace(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.not-yet-set")
 
 
 def resolve(secret: Secret) -> str:
@@ -119,3 +137,4 @@ def write(path: Path, text: str) -> None:
 def forget(path: Path) -> None:
     """Remove a secret that no longer opens anything."""
     path.unlink(missing_ok=True)
+    _aside(path).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from osg_site_iaas.errors import CloudError
 
 BLOCK = 1 << 20
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces
-REPORT = 256 << 20
+SLOWEST = 900  # seconds for Glance to take the last piece, with a slow store behind it
 
 
 class Readable(Protocol):
@@ -84,7 +84,7 @@ class _Sized(Checked):
 
 
 def send(work: Work, image: str, source: str, checksum: Optional[str]) -> None:
-    """Upload to a queued image; raises CloudError, and Glance keeps nothing, if anything is wrong."""
+    """Upload to a queued image, and see that all of it arrived; CloudError if anything is wrong."""
     with _open(source) as (stream, size):
         data: Any = (_Sized if size else Checked)(stream, size, checksum, source)
         try:
@@ -95,11 +95,18 @@ def send(work: Work, image: str, source: str, checksum: Optional[str]) -> None:
                 data=data if size else iter(data),
                 headers={"Content-Type": "application/octet-stream"},
                 log=False,
+                timeout=SLOWEST,
             )
         except WrongData:
             raise
         except requests.RequestException as error:
             raise CloudError(f"{source}: {error}", todo="run the same command again") from error
+        kept = work.cloud.get("image", f"/images/{image}")
+        if (kept["status"], kept["size"]) != ("active", data.passed):
+            raise CloudError(
+                f"Glance has {kept['size']} of {data.passed} bytes of {source}, in status {kept['status']}",
+                todo="run the same command again",
+            )
 
 
 @contextmanager

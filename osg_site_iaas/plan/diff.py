@@ -45,7 +45,7 @@ def diff(
 ) -> Plan:
     """The plan that makes ``seen`` what ``wanted`` says; ``conflicts`` found elsewhere are carried along."""
     want = {item.ref: item for item in wanted}
-    have = {item.ref: item for item in seen}
+    have = {item.ref: item for item in apart(seen)}
     changes: list[Change] = []
     clashes = list(conflicts)
     for item in want.values():
@@ -82,6 +82,22 @@ def diff(
     )
 
 
+def apart(seen: Iterable[Seen]) -> list[Seen]:
+    """What was seen, with a name of its own for each: services let several things have the same name.
+
+    Of those the first of ours keeps it, else the first; the others have their ids in their names.
+    """
+    result: dict[Ref, list[Seen]] = {}
+    for item in seen:
+        result.setdefault(item.ref, []).append(item)
+    found: list[Seen] = []
+    for ref, items in result.items():
+        first, *others = sorted(items, key=lambda item: not item.ours) if len(items) > 1 else items
+        found.append(replace(first, rivals=len(others)) if others else first)
+        found.extend(replace(item, ref=Ref(ref.kind, (*ref.key, item.id))) for item in others)
+    return found
+
+
 def adoptions(plan: Plan) -> Plan:
     """The part of a plan that takes over what exists, and nothing else."""
     return replace(plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=())
@@ -109,18 +125,33 @@ def _declared(
         )
     if item.borrowed and not there.ours:
         return None
-    if not there.ours and not adopt:
+    if not there.ours and not adopt and not rule.derived:
         return Conflict(
             ref=item.ref,
             why="exists already and was not made by osg-site-iaas",
             todo="take it over with `osg-site-iaas adopt`, or give yours another name",
             at=item.at,
         )
+    if there.rivals and not there.ours:
+        return Conflict(
+            ref=item.ref,
+            why=f"exists {there.rivals + 1} times, and none was made by osg-site-iaas",
+            todo="rename all but the one that is meant",
+            at=item.at,
+        )
+    fixed = differing({k: v for k, v in item.create.items() if k in there.attrs}, there.attrs)
+    for name, value in fixed[1].items():
+        return Conflict(
+            ref=item.ref,
+            why=f"its {name} is {fixed[0][name]}, and cannot become {value}",
+            todo="declare it as it is, or what you want under a new name",
+            at=item.at,
+        )
     before, after = differing(item.attrs, there.attrs)
-    if there.ours and not after:
+    if not after and (there.ours or rule.derived):
         return None
     return Change(
-        op=Op.UPDATE if there.ours else Op.ADOPT,
+        op=Op.UPDATE if there.ours or rule.derived else Op.ADOPT,
         ref=item.ref,
         before=before,
         after=after,

@@ -6,6 +6,7 @@ Everything here is JSON-able apart from references, and nothing here ever holds 
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
@@ -14,17 +15,26 @@ from osg_site_iaas.declaration.model import Position
 Attrs = Mapping[str, Any]
 
 TAG = "osg-site-iaas"
-_MARK = f"[{TAG}]"
+_MARK = re.compile(r" ?\[" + TAG + r" [^\[\]]*\]$")
 
 
-def marked(description: str) -> str:
-    """The description with our mark, for kinds that cannot carry a tag from the moment they are created."""
-    return f"{description} {_MARK}".strip()
+def marked(description: str, domain: str) -> str:
+    """The description with the mark of the site that lives in a Keystone domain.
+
+    For kinds that cannot carry a tag from the moment they are created. The domain is in it, so that two sites of
+    one cloud do not take each other's flavours and identity providers for their own leftovers.
+    """
+    return f"{description} [{TAG} {domain}]".strip()
 
 
-def is_marked(description: Optional[str]) -> bool:
-    """Whether a description carries our mark."""
-    return bool(description) and str(description).endswith(_MARK)
+def is_marked(description: Optional[str], domain: str) -> bool:
+    """Whether a description carries that site's mark."""
+    return bool(description) and str(description).endswith(f"[{TAG} {domain}]")
+
+
+def unmarked(description: str) -> str:
+    """The description as a person wrote it."""
+    return _MARK.sub("", description)
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +50,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One object that site.yml declares. Only ``attrs`` are compared; ``create`` is used at its creation alone."""
+    """One object that site.yml declares. What ``attrs`` differ in can be changed; ``create`` only when it is made."""
 
     ref: Ref
     attrs: Attrs = field(default_factory=dict)
@@ -53,7 +63,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Seen:
-    """One object that exists. ``ours`` as the kind's ownership rule has it; ``needs`` are what it hangs on."""
+    """One object that exists. ``ours`` as the kind's ownership rule has it; ``needs`` are what it hangs on.
+
+    ``contents`` are named only where the object may have to go: looking costs requests.
+    """
 
     ref: Ref
     id: str
@@ -65,6 +78,7 @@ class Seen:
     defaults: Attrs = field(
         default_factory=dict
     )  # what nobody has granted: less than that takes nothing away
+    rivals: int = 0  # how many others have the same name
 
 
 class Removal(enum.Enum):
@@ -93,6 +107,7 @@ class KindRule:
         default_factory=dict
     )  # the attributes that put it out of use, where it has such a stage
     limits: bool = False  # its integers are limits: a lower one takes something away; -1 is no limit
+    derived: bool = False  # whose it is follows from its ends: it is never in the way of its own accord
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ def waits(changes: Sequence[Change]) -> Mapping[Ref, frozenset[Ref]]:
     """For each changed object, the changed objects that must be finished before it.
 
     A creation or update waits for the creations and updates of its needs; a removal waits for the removals of all
-    that needs it. An object is in at most one change, so its reference stands for the change.
+    that needs it, but for what is destroyed with all it holds: that goes first, or what is in it would be in use.
+    An object is in at most one change, so its reference stands for the change.
     """
     by_ref = {change.ref: change for change in changes}
     result: dict[Ref, set[Ref]] = {ref: set() for ref in by_ref}
@@ -21,7 +22,9 @@ def waits(changes: Sequence[Change]) -> Mapping[Ref, frozenset[Ref]]:
             if other is None:
                 continue
             if change.op is Op.REMOVE:
-                if other.op in (Op.REMOVE, Op.DISABLE):
+                if other.op is Op.REMOVE and any(other.contents.values()):
+                    result[change.ref].add(need)
+                elif other.op in (Op.REMOVE, Op.DISABLE):
                     result[need].add(change.ref)
             elif other.op is not Op.REMOVE:
                 result[change.ref].add(need)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
 
-from osg_site_iaas.plan.model import Change, Op, Plan, Ref, marked
+from osg_site_iaas.plan.model import Change, Op, Plan, Ref, unmarked
 
 SIGNS = {Op.CREATE: "+", Op.ADOPT: "=", Op.UPDATE: "~", Op.DISABLE: "!", Op.REMOVE: "-"}
 _VERBS = {
@@ -17,7 +17,6 @@ _VERBS = {
     Op.REMOVE: "to remove",
 }
 _UNSAID = ("tagged", "registered", "kept", "password_kept", "status", "tags", "enabled")
-_MARK = marked("")
 LONGEST = 60  # characters of a value before it is cut
 
 
@@ -99,10 +98,12 @@ def _change(change: Change) -> Iterator[Line]:
 def _creation(change: Change, style: str) -> Iterator[Line]:
     """What it will be, on one line, without what is empty, off or said for every object."""
     said = {**change.create, **change.after}
+    if isinstance(said.get("description"), str):
+        said["description"] = unmarked(said["description"])
     words = [
         f"{name} {_short(value)}"
         for name, value in sorted(said.items())
-        if value not in (False, 0, "", None, [], {}, _MARK) and name not in _UNSAID
+        if value not in (False, 0, "", None, [], {}) and name not in _UNSAID
     ]
     if words:
         yield Line(f"      {', '.join(words)}", style)

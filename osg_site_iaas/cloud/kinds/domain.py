@@ -23,7 +23,7 @@ class Domain(KeystoneKind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         yield Wanted(
             domain_ref(site.cloud.domain),
-            {"description": marked(f"VOs of {site.site.resource}"), "enabled": True},
+            {"description": marked(f"VOs of {site.site.resource}", site.cloud.domain), "enabled": True},
             borrowed=True,
         )
 
@@ -35,5 +35,5 @@ class Domain(KeystoneKind):
                 domain_ref(item["name"]),
                 item["id"],
                 {"description": text, "enabled": item["enabled"]},
-                ours=is_marked(text),
+                ours=is_marked(text, item["name"]),
             )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from typing import Any, Iterable
+from contextlib import suppress
+from typing import Any, Iterable, Mapping
 
 from osg_site_iaas.cloud import secrets
 from osg_site_iaas.cloud.connect import Conflicting
-from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
+from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id, vo_in
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.user import user_ref
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import Reader, pages
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.plan.model import Change, KindRule, Ref, Removal, Seen, Wanted, is_marked
+from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, is_marked
 
 
 def key_ref(user: str, *access: str) -> Ref:
-    """The reference to a user's key; further keys of the same user have their access key in it."""
+    """The reference to a user's key; keys that are not declared have their access key in it."""
     return Ref("ec2_credential", (user, *access))
 
 
@@ -26,7 +28,7 @@ class Ec2Credential(Kind):
 
     rule = KindRule("ec2_credential", Removal.WITHDRAW)
     service = "identity"
-    ownership = "it belongs to a service user of ours, and is the one in our file or no longer declared"
+    ownership = f"its user is ours, and its blob has our mark `{TAG}` beside the key"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for vo in site.vos:
@@ -34,69 +36,96 @@ class Ec2Credential(Kind):
                 if user.ec2_key:
                     yield Wanted(
                         key_ref(user.name),
-                        {"kept": True},
+                        {"kept": True, "project": vo.project},
                         needs=(user_ref(user.name), project_ref(vo.project)),
                         vo=vo.name,
                         at=user.at,
                     )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
-        users = {item["id"]: item["name"] for item in reader.users if is_marked(item.get("description"))}
-        declared = {user.name: vo.name for vo in reader.site.vos for user in vo.service_users if user.ec2_key}
+        domain = reader.site.cloud.domain
+        users = {
+            item["id"]: item["name"] for item in reader.users if is_marked(item.get("description"), domain)
+        }
+        projects = {item["id"]: item["name"] for item in reader.all_projects}
+        vos = {item["name"]: vo_in(item.get("description")) for item in reader.users}
+        declared = {user.name for vo in reader.site.vos for user in vo.service_users if user.ec2_key}
         keys: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for item in self._list(reader):
             if item["user_id"] in users:
                 keys[users[item["user_id"]]].append(item)
         for name, found in keys.items():
-            needs = (user_ref(name),)
-            if name not in declared:
-                for item in found:
-                    yield Seen(key_ref(name, item["access"]), item["id"], {}, True, needs)
-                continue
             pair = secrets.kept_ec2_key(reader.site.cloud.secrets, name)
-            kept = pair[0] if pair else None
-            found.sort(key=lambda item: (item["access"] != kept, item["id"]))
-            for place, item in enumerate(found):
-                ref = key_ref(name) if place == 0 else key_ref(name, item["access"])
+            # the one in our file first: a key that the VO has made itself is never ours
+            found.sort(key=lambda item: (pair is None or item["access"] != pair[0], item["id"]))
+            wanted = name in declared
+            for item in found:
+                ours = item["mark"] == domain or (pair is not None and item["access"] == pair[0])
+                main, wanted = (wanted and ours), (wanted and not ours)
+                kept = pair == (item["access"], item["secret"])
                 yield Seen(
-                    ref, item["id"], {"kept": item["access"] == kept}, place == 0, needs, declared[name]
+                    key_ref(name) if main else key_ref(name, item["access"]),
+                    item["id"],
+                    {"kept": kept, "project": projects.get(item["project_id"])} if main else {},
+                    ours,
+                    (user_ref(name),),
+                    vos.get(name),
                 )
 
     def create(self, work: Work, change: Change) -> str:
         (user,) = change.ref.key
         access, secret = secrets.ec2_key(work.secrets, user)
-        vo = work.site.vo(str(change.vo))
         body = {
             "type": "ec2",
             "user_id": work.ids[user_ref(user)],
-            "project_id": work.ids[project_ref(vo.project)],
-            "blob": json.dumps({"access": access, "secret": secret}),
+            "project_id": work.ids[project_ref(change.after["project"])],
+            "blob": json.dumps({"access": access, "secret": secret, TAG: work.site.cloud.domain}),
         }
-        try:
-            answer = work.cloud.request("POST", "identity", "/credentials", json={"credential": body})
-        except Conflicting:  # made by a run that was killed before it heard so
-            return access
-        return str(answer.json()["credential"]["id"])
+        with suppress(Conflicting):  # made by a run that was killed before it heard so
+            work.cloud.request("POST", "identity", "/credentials", json={"credential": body}, hidden=[secret])
+        return hashlib.sha256(access.encode()).hexdigest()  # as Keystone makes ids of EC2 keys
 
     def update(self, work: Work, change: Change) -> None:
-        """The key is there, its file is not: write it again."""
-        item = work.cloud.get("identity", f"/credentials/{required_id(change)}")["credential"]
+        """Its file is lost, or its VO has another project now."""
+        path = f"/credentials/{required_id(change)}"
+        item = work.cloud.get("identity", path, hidden=[])["credential"]
         blob = json.loads(item["blob"])
-        secrets.write_ec2_key(work.secrets, change.ref.key[0], blob["access"], blob["secret"])
+        if "kept" in change.after:
+            secrets.write_ec2_key(work.secrets, change.ref.key[0], blob["access"], blob["secret"])
+        if "project" in change.after:
+            # Keystone wants the blob again with every change
+            body = {"project_id": work.ids[project_ref(change.after["project"])], "blob": item["blob"]}
+            work.cloud.request("PATCH", "identity", path, json={"credential": body}, hidden=[blob["secret"]])
 
     def remove(self, work: Work, change: Change) -> None:
+        user, access = change.ref.key
         forget(work, "identity", f"/credentials/{required_id(change)}")
-        secrets.forget(secrets.key_file(work.secrets, change.ref.key[0]))
+        pair = secrets.kept_ec2_key(work.secrets, user)
+        if pair is not None and pair[0] == access:
+            secrets.forget(secrets.key_file(work.secrets, user))
 
     @staticmethod
     def _list(reader: Reader) -> list[dict[str, Any]]:
-        """Every EC2 key without its secret, which the list would hand out too."""
+        """Every EC2 key that this login may see."""
 
         def ask() -> list[dict[str, Any]]:
-            answer = reader.cloud.get("identity", "/credentials?type=ec2")["credentials"]
-            return [
-                {"id": item["id"], "user_id": item["user_id"], "access": json.loads(item["blob"])["access"]}
-                for item in answer
-            ]
+            found = []
+            for item in pages(reader.cloud, "identity", "/credentials?type=ec2", "credentials", hidden=[]):
+                try:
+                    blob = json.loads(item["blob"])
+                except ValueError:
+                    continue  # somebody's own idea of a key
+                if isinstance(blob, Mapping) and blob.get("access"):
+                    found.append(
+                        {
+                            "id": item["id"],
+                            "user_id": item["user_id"],
+                            "project_id": item.get("project_id"),
+                            "access": str(blob["access"]),
+                            "secret": str(blob.get("secret", "")),
+                            "mark": blob.get(TAG),
+                        }
+                    )
+            return found
 
         return reader.once("ec2 keys", ask)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from dataclasses import replace
+from typing import AbstractSet as Set
+from typing import Any, Iterable, Optional
 
 from osg_site_iaas.cloud.kind import Kind, Work, described, required_id
 from osg_site_iaas.cloud.kinds.group import group_ref
@@ -35,7 +37,7 @@ class IdentityProvider(Kind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         for provider in grid.providers(site):
             attrs: dict[str, Any] = {
-                "description": marked(provider.description),
+                "description": marked(provider.description, site.cloud.domain),
                 "enabled": True,
                 "remote_ids": sorted(provider.remote_ids),
             }
@@ -46,7 +48,7 @@ class IdentityProvider(Kind):
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
-        for item in reader.all("identity", f"{ROOT}/identity_providers", "identity_providers"):
+        for item in _providers(reader):
             yield Seen(
                 provider_ref(item["id"]),
                 item["id"],
@@ -56,8 +58,13 @@ class IdentityProvider(Kind):
                     "remote_ids": sorted(item["remote_ids"]),
                     "authorization_ttl": item.get("authorization_ttl"),
                 },
-                ours=is_marked(item.get("description")),
+                ours=_ours(reader, item),
             )
+
+    def share(
+        self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
+    ) -> Optional[Wanted]:
+        return _if_needed(site, wanted, seen, groups)
 
     def create(self, work: Work, change: Change) -> str:
         (name,) = change.ref.key
@@ -79,7 +86,7 @@ class Mapping(Kind):
 
     rule = KindRule("mapping", Removal.WITHDRAW)
     service = "identity"
-    ownership = f"its name begins with `{grid.MAPPING_PREFIX}`"
+    ownership = f"its name begins with `{grid.MAPPING_PREFIX}`, and its identity provider is ours"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for provider in grid.providers(site):
@@ -94,13 +101,30 @@ class Mapping(Kind):
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
+        providers = {item["id"]: item for item in _providers(reader)}
         for item in reader.all("identity", f"{ROOT}/mappings", "mappings"):
+            prefix, name = item["id"][: len(grid.MAPPING_PREFIX)], item["id"][len(grid.MAPPING_PREFIX) :]
+            provider = providers.get(name)
+            # made before its provider and left behind by a killed run, it still names our domain
+            of_us = _ours(reader, provider) if provider else _names(item["rules"], reader.site.cloud.domain)
             yield Seen(
                 mapping_ref(item["id"]),
                 item["id"],
                 {"rules": item["rules"]},
-                ours=item["id"].startswith(grid.MAPPING_PREFIX),
+                ours=prefix == grid.MAPPING_PREFIX and of_us,
             )
+
+    def share(
+        self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
+    ) -> Optional[Wanted]:
+        there = seen.attrs["rules"] if seen else []
+        rules = grid.merged(there, wanted.attrs["rules"] if wanted else [], groups)
+        item = wanted or (Wanted(seen.ref) if seen else None)
+        if rules == there or item is None:
+            return None
+        # another VO's group may be one that nobody has made yet
+        needs = tuple(need for need in item.needs if need.kind != "group" or need.key[0] in groups)
+        return replace(item, attrs={"rules": rules}, needs=needs)
 
     def create(self, work: Work, change: Change) -> str:
         (name,) = change.ref.key
@@ -120,7 +144,7 @@ class Mapping(Kind):
 class Protocol(Kind):
     """What ties a provider to its mapping."""
 
-    rule = KindRule("protocol", Removal.WITHDRAW)
+    rule = KindRule("protocol", Removal.WITHDRAW, derived=True)
     service = "identity"
     ownership = "its identity provider is ours"
 
@@ -135,11 +159,7 @@ class Protocol(Kind):
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         known = {provider.id for provider in grid.providers(reader.site)}
-        found = [
-            item
-            for item in reader.all("identity", f"{ROOT}/identity_providers", "identity_providers")
-            if is_marked(item.get("description")) or item["id"] in known
-        ]
+        found = [item for item in _providers(reader) if _ours(reader, item) or item["id"] in known]
         for provider in found:
             path = f"{ROOT}/identity_providers/{provider['id']}/protocols"
             for item in reader.all("identity", path, "protocols"):
@@ -147,9 +167,14 @@ class Protocol(Kind):
                     Ref(self.name, (provider["id"], item["id"])),
                     item["id"],
                     {"mapping": item["mapping_id"]},
-                    ours=is_marked(provider.get("description")),
+                    ours=_ours(reader, provider),
                     needs=(provider_ref(provider["id"]), mapping_ref(item["mapping_id"])),
                 )
+
+    def share(
+        self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
+    ) -> Optional[Wanted]:
+        return _if_needed(site, wanted, seen, groups)
 
     def create(self, work: Work, change: Change) -> str:
         work.cloud.request("PUT", "identity", self._path(change), json=self._body(change))
@@ -169,3 +194,32 @@ class Protocol(Kind):
     @staticmethod
     def _body(change: Change) -> dict[str, Any]:
         return {"protocol": {"mapping_id": change.after["mapping"]}}
+
+
+def _if_needed(
+    site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
+) -> Optional[Wanted]:
+    """A provider, or what hangs on it by the same name, if these groups enter by it and it is not there."""
+    if wanted is None or (seen is not None and seen.ours):
+        return None
+    provider = next(item for item in grid.providers(site) if item.id == wanted.ref.key[0])
+    return wanted if groups & set(grid.provider_groups(site, provider)) else None
+
+
+def _providers(reader: Reader) -> list[dict[str, Any]]:
+    return reader.all("identity", f"{ROOT}/identity_providers", "identity_providers")
+
+
+def _ours(reader: Reader, provider: dict[str, Any]) -> bool:
+    return is_marked(provider.get("description"), reader.site.cloud.domain)
+
+
+def _names(rules: list[dict[str, Any]], domain: str) -> bool:
+    """Whether the rules put people into groups of that domain, and of no other."""
+    found = {
+        local["group"].get("domain", {}).get("name")
+        for rule in rules
+        for local in rule.get("local", ())
+        if isinstance(local.get("group"), dict)
+    }
+    return found == {domain}

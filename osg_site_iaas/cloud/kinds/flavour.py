@@ -7,7 +7,7 @@ from typing import Any, Iterable
 from osg_site_iaas.cloud.connect import Conflicting, Missing
 from osg_site_iaas.cloud.kind import Kind, Work, described, mib, project_ref, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.declaration.model import Flavour as Declared
 from osg_site_iaas.plan.model import (
@@ -47,7 +47,7 @@ class Flavour(Kind):
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for flavour in site.flavours:
-            yield Wanted(flavour_ref(flavour.name), _attrs(flavour), at=flavour.at)
+            yield Wanted(flavour_ref(flavour.name), _attrs(flavour, site.cloud.domain), at=flavour.at)
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         for item in list_flavours(reader):
@@ -60,7 +60,7 @@ class Flavour(Kind):
                     "properties": dict(sorted(item["extra_specs"].items())),
                     "description": described(item),
                 },
-                ours=is_marked(item.get("description")),
+                ours=is_marked(item.get("description"), reader.site.cloud.domain),
             )
 
     def create(self, work: Work, change: Change) -> str:
@@ -85,9 +85,11 @@ class Flavour(Kind):
         name = change.ref.key[0]
         declared = next(item for item in work.site.flavours if item.name == name)
         forget(work, "compute", f"/flavors/{old}")
-        work.ids[change.ref] = new = self._make(work, name, _attrs(declared))
+        work.ids[change.ref] = new = self._make(work, name, _attrs(declared, work.site.cloud.domain))
         for vo in _users(declared):
-            grant(work, new, work.ids[project_ref(work.site.vo(vo).project)])
+            project = work.ids.get(project_ref(work.site.vo(vo).project))
+            if project:  # else it is granted as soon as it exists
+                grant(work, new, project)
 
     def _make(self, work: Work, name: str, attrs: Attrs) -> str:
         body: dict[str, Any] = {API.get(size, size): attrs[size] for size in SIZES}
@@ -114,12 +116,12 @@ def _users(flavour: Declared) -> tuple[str, ...]:
     return flavour.vos if isinstance(flavour.vos, tuple) else ()
 
 
-def _attrs(flavour: Declared) -> dict[str, Any]:
+def _attrs(flavour: Declared, domain: str) -> dict[str, Any]:
     return {
         **{size: getattr(flavour, size) for size in SIZES},
         "public": flavour.vos is UNSET,
         "properties": dict(sorted(flavour.properties.items())),
-        "description": marked(""),
+        "description": marked("", domain),
     }
 
 
@@ -135,7 +137,7 @@ def grant(work: Work, flavour: str, project: str) -> None:
 class FlavourAccess(Kind):
     """One VO's use of one private flavour."""
 
-    rule = KindRule("flavour_access", Removal.WITHDRAW)
+    rule = KindRule("flavour_access", Removal.WITHDRAW, derived=True)
     service = "compute"
     ownership = "its flavour and its project are ours"
 
@@ -155,7 +157,8 @@ class FlavourAccess(Kind):
         private = [
             item
             for item in list_flavours(reader)
-            if not item["os-flavor-access:is_public"] and is_marked(item.get("description"))
+            if not item["os-flavor-access:is_public"]
+            and is_marked(item.get("description"), reader.site.cloud.domain)
         ]
         lists = reader.map(
             "compute",
@@ -171,7 +174,7 @@ class FlavourAccess(Kind):
                     f"{flavour['id']} {entry['tenant_id']}",
                     ours=project is not None and TAG in project.get("tags", ()),
                     needs=(flavour_ref(flavour["name"]), project_ref(name)),
-                    vo=name,
+                    vo=vo_of(project) if project else None,
                 )
 
     def create(self, work: Work, change: Change) -> str:

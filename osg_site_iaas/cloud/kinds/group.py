@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from osg_site_iaas.cloud.kind import described
+from osg_site_iaas.cloud.kind import described, vo_in
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
@@ -29,7 +29,7 @@ class Group(KeystoneKind):
         for group in grid.groups(site):
             yield Wanted(
                 group_ref(group.name),
-                {"description": marked(f"{group.role} of {group.vo}")},
+                {"description": marked(f"{group.role} of {group.vo}", site.cloud.domain)},
                 needs=(domain_ref(site.cloud.domain),),
                 vo=group.vo,
                 at=site.vo(group.vo).at,
@@ -38,4 +38,6 @@ class Group(KeystoneKind):
     def observe(self, reader: Reader) -> Iterable[Seen]:
         for item in reader.groups:
             text = described(item)
-            yield Seen(group_ref(item["name"]), item["id"], {"description": text}, ours=is_marked(text))
+            ours = is_marked(text, reader.site.cloud.domain)
+            vo = vo_in(text) if ours else None
+            yield Seen(group_ref(item["name"]), item["id"], {"description": text}, ours=ours, vo=vo)

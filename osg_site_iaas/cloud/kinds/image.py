@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Mapping, Optional
+from urllib.parse import quote
 
 from osg_site_iaas.cloud import upload
 from osg_site_iaas.cloud.connect import Conflicting, Forbidden
 from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.neutron import own_project
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import Image as Declared
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import TAG, Change, KindRule, Op, Ref, Removal, Seen, Wanted
 
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+SITE_TAG = f"{TAG}:domain="  # which site's; the plain tag is for people to filter by
+FIXED = ("disk_format", "container_format")
 SIMPLE = ("visibility", "min_disk", "min_ram", "protected")
 CHECKSUM = "osg_site_iaas_checksum"  # a property: Glance itself keeps only its own choice of algorithms
 
@@ -29,9 +32,9 @@ def image_ref(name: str) -> Ref:
 class Image(Kind):
     """An image whose upload was cut off is not active; the next run makes it anew."""
 
-    rule = KindRule("image", Removal.PRUNE)
+    rule = KindRule("image", Removal.PRUNE, disable={"status": "deactivated"})
     service = "image"
-    ownership = f"the image's tag `{TAG}`, and the administrator's project owns it"
+    ownership = f"the image's tag `{SITE_TAG}DOMAIN`, and the administrator's project owns it"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for image in site.images:
@@ -52,33 +55,31 @@ class Image(Kind):
             if image.source:
                 attrs["status"] = "active"
             if image.checksum:
-                attrs["checksum"] = image.checksum
+                create["checksum"] = image.checksum
             yield Wanted(image_ref(image.name), attrs, create=create, at=image.at)
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
-        for item in _images(reader):
-            checksum = item.get(CHECKSUM)
-            if checksum is None and item.get("os_hash_algo"):
-                checksum = f"{item['os_hash_algo']}:{item['os_hash_value']}"
-            yield Seen(
-                image_ref(item["name"]),
-                item["id"],
-                {
-                    **{name: item[name] for name in SIMPLE},
-                    "status": item["status"],
-                    "tagged": TAG in item["tags"],
-                    "checksum": checksum,
-                    **{f"property {name}": value for name, value in item.items() if isinstance(value, str)},
-                },
-                ours=TAG in item["tags"],
-            )
+        checksums = {image.name: image.checksum for image in reader.site.images if image.checksum}
+        # of several with one name the oldest whole one is meant
+        for item in sorted(
+            _images(reader), key=lambda item: (item["status"] != "active", item["created_at"])
+        ):
+            attrs = {name: item[name] for name in SIMPLE}
+            attrs.update({"status": item["status"], "tagged": set(_tags(reader.site)) <= set(item["tags"])})
+            if item["status"] in ("active", "deactivated"):
+                attrs.update({name: item[name] for name in FIXED})
+                known = _checksum(item, checksums.get(item["name"], ""))
+                if known:
+                    attrs["checksum"] = known
+            attrs.update({f"property {name}": text for name, text in item.items() if isinstance(text, str)})
+            yield Seen(image_ref(item["name"]), item["id"], attrs, ours=_ours(reader, item))
 
     def create(self, work: Work, change: Change) -> str:
         declared = _declared(work.site, change)
         body: dict[str, Any] = {
             "name": declared.name,
-            "tags": [TAG],
-            **{name: value for name, value in change.create.items() if name != "source"},
+            "tags": _tags(work.site),
+            **{name: change.create[name] for name in FIXED},
             **{name: change.after[name] for name in SIMPLE if name != "protected"},
             **dict(declared.properties),
         }
@@ -89,7 +90,8 @@ class Image(Kind):
             if declared.source:
                 upload.send(work, image, declared.source, declared.checksum)
         except BaseException:
-            forget(work, "image", f"/images/{image}")
+            with suppress(CloudError):  # the first error is the one to tell; the next run finds what stayed
+                forget(work, "image", f"/images/{image}")
             raise
         if declared.protected:  # last: a protected image could not be taken back
             self._patch(work, image, [{"op": "replace", "path": "/protected", "value": True}])
@@ -97,17 +99,23 @@ class Image(Kind):
 
     def update(self, work: Work, change: Change) -> None:
         image = required_id(change)
-        if "checksum" in change.after and "status" not in change.after and change.op is Op.UPDATE:
-            raise CloudError(
-                f"the data of image {change.ref.key[0]} differs from what is declared, and cannot be changed",
-                where=f"{work.site.file}:{change.at.line}",
-                todo="declare the new data under a new name, and remove this one when nobody starts it any more",
-            )
-        if "status" in change.after:  # an upload that was cut off
+        if change.op is Op.DISABLE and change.before["status"] != "active":
+            forget(work, "image", f"/images/{image}")  # without data there is nothing to put out of use
+            return
+        if change.op is Op.DISABLE:
+            work.cloud.request("POST", "image", f"/images/{image}/actions/deactivate")
+            return
+        if change.before.get("status") == "deactivated":  # and declared again
+            work.cloud.request("POST", "image", f"/images/{image}/actions/reactivate")
+        elif "status" in change.after:  # an upload that was cut off
             forget(work, "image", f"/images/{image}")
             whole = next(w for w in self.desired(work.site) if w.ref == change.ref)
             anew = Change(Op.CREATE, change.ref, after=whole.attrs, create=whole.create, at=change.at)
-            work.ids[change.ref] = self.create(work, anew)
+            work.ids[change.ref] = made = self.create(work, anew)
+            for vo in _declared(work.site, change).vos:
+                project = work.ids.get(project_ref(work.site.vo(vo).project))
+                if project:  # else it is shared with it as soon as it exists
+                    share(work, made, project, change)
             return
         steps: list[dict[str, Any]] = []
         for name, value in change.after.items():
@@ -115,12 +123,11 @@ class Image(Kind):
                 steps.append({"op": "replace", "path": f"/{name}", "value": value})
             elif name.startswith("property "):
                 steps.append({"op": "add", "path": f"/{name[9:]}", "value": value})
-            elif name == "checksum":
-                steps.append({"op": "add", "path": f"/{CHECKSUM}", "value": value})
         if steps:
             self._patch(work, image, steps)
         if "tagged" in change.after:
-            work.cloud.request("PUT", "image", f"/images/{image}/tags/{TAG}")
+            for tag in _tags(work.site):
+                work.cloud.request("PUT", "image", f"/images/{image}/tags/{quote(tag, safe='')}")
 
     def remove(self, work: Work, change: Change) -> None:
         image = required_id(change)
@@ -136,7 +143,7 @@ class Image(Kind):
 class ImageMember(Kind):
     """One VO's use of one image. The site accepts on the VO's behalf, so that it is in the VO's list at once."""
 
-    rule = KindRule("image_member", Removal.WITHDRAW)
+    rule = KindRule("image_member", Removal.WITHDRAW, derived=True)
     service = "image"
     ownership = "its image and its project are ours"
 
@@ -154,7 +161,7 @@ class ImageMember(Kind):
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         projects = {item["id"]: item for item in reader.projects}
-        shared = [item for item in _images(reader) if item["visibility"] == "shared" and TAG in item["tags"]]
+        shared = [item for item in _images(reader) if item["visibility"] == "shared" and _ours(reader, item)]
         lists = reader.map(
             "image", lambda item: reader.cloud.get("image", f"/images/{item['id']}/members"), shared
         )
@@ -168,7 +175,7 @@ class ImageMember(Kind):
                     {"status": member["status"]},
                     ours=project is not None and TAG in project.get("tags", ()),
                     needs=(image_ref(image["name"]), project_ref(name)),
-                    vo=name,
+                    vo=vo_of(project) if project else None,
                 )
 
     def create(self, work: Work, change: Change) -> str:
@@ -176,36 +183,57 @@ class ImageMember(Kind):
             work.ids[image_ref(change.ref.key[0])],
             work.ids[project_ref(change.ref.key[1])],
         )
-        with suppress(Conflicting):  # a member already
-            work.cloud.request("POST", "image", f"/images/{image}/members", json={"member": project})
-        self._accept(work, image, project, change)
+        share(work, image, project, change)
         return f"{image} {project}"
 
     def update(self, work: Work, change: Change) -> None:
         image, project = required_id(change).split()
-        self._accept(work, image, project, change)
+        _accept(work, image, project, change)
 
     def remove(self, work: Work, change: Change) -> None:
         image, project = required_id(change).split()
         forget(work, "image", f"/images/{image}/members/{project}")
 
-    @staticmethod
-    def _accept(work: Work, image: str, project: str, change: Change) -> None:
-        try:
-            work.cloud.request(
-                "PUT", "image", f"/images/{image}/members/{project}", json={"status": "accepted"}
-            )
-        except Forbidden as error:
-            raise Forbidden(
-                f"{change.ref}: Glance does not let this login accept a shared image for a VO",
-                todo="give it the role that Glance's modify_member policy asks for",
-            ) from error
+
+def share(work: Work, image: str, project: str, change: Change) -> None:
+    """Let a project use an image, and put it in its list; that it has it already is success."""
+    with suppress(Conflicting):
+        work.cloud.request("POST", "image", f"/images/{image}/members", json={"member": project})
+    _accept(work, image, project, change)
+
+
+def _accept(work: Work, image: str, project: str, change: Change) -> None:
+    path = f"/images/{image}/members/{project}"
+    try:
+        work.cloud.request("PUT", "image", path, json={"status": "accepted"})
+    except Forbidden as error:
+        raise Forbidden(
+            f"{change.ref}: Glance does not let this login accept a shared image for a VO",
+            todo="give it the role that Glance's modify_member policy asks for",
+        ) from error
 
 
 def _images(reader: Reader) -> list[dict[str, Any]]:
     """The images of the administrator's project."""
     project = own_project(reader)
     return reader.all("image", f"/images?owner={project}", "images", paged=True)
+
+
+def _tags(site: Site) -> list[str]:
+    return [TAG, SITE_TAG + site.cloud.domain]
+
+
+def _ours(reader: Reader, item: Mapping[str, Any]) -> bool:
+    return SITE_TAG + reader.site.cloud.domain in item["tags"]
+
+
+def _checksum(item: Mapping[str, Any], declared: str) -> Optional[str]:
+    """The image's checksum where it can be compared: as we noted it, or in the same algorithm as Glance."""
+    algorithm = declared.partition(":")[0]
+    for known in (item.get(CHECKSUM), f"{item.get('os_hash_algo')}:{item.get('os_hash_value')}"):
+        if known and algorithm and str(known).startswith(f"{algorithm}:"):
+            return str(known)
+    return None
 
 
 def _declared(site: Site, change: Change) -> Declared:

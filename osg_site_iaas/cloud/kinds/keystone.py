@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Iterable, Optional
 
 from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Kind, Work, required_id
@@ -28,14 +28,16 @@ class KeystoneKind(Kind):
         body["name"] = change.ref.key[-1]
         if self.in_domain:
             body["domain_id"] = work.ids[domain_ref(work.site.cloud.domain)]
-        answer = work.cloud.request("POST", self.service, self.path, json={self.member: body})
+        answer = work.cloud.request(
+            "POST", self.service, self.path, json={self.member: body}, hidden=_hidden(body)
+        )
         return str(answer.json()[self.member]["id"])
 
     def update(self, work: Work, change: Change) -> None:
         body = self.body(work, change)
         if body:
             path = f"{self.path}/{required_id(change)}"
-            work.cloud.request("PATCH", self.service, path, json={self.member: body})
+            work.cloud.request("PATCH", self.service, path, json={self.member: body}, hidden=_hidden(body))
 
     def remove(self, work: Work, change: Change) -> None:
         forget(work, self.service, f"{self.path}/{required_id(change)}")
@@ -52,6 +54,10 @@ def forget(work: Work, service: str, path: str) -> None:
 def domain_ref(name: str) -> Ref:
     """The reference to the domain that holds everything of ours in Keystone."""
     return Ref(DOMAIN, (name,))
+
+
+def _hidden(body: dict[str, Any]) -> Optional[list[str]]:
+    return [body["password"]] if "password" in body else None
 
 
 def to_api(attrs: Attrs) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud.kind import Work
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.declaration.model import Subnet as DeclaredSubnet
@@ -34,7 +35,7 @@ class Network(NeutronKind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         for network in site.networks:
             attrs: dict[str, Any] = {
-                "description": marked(""),
+                "description": marked("", site.cloud.domain),
                 "shared": network.shared,
                 "router:external": network.external,
                 "tagged": True,
@@ -53,7 +54,10 @@ class Network(NeutronKind):
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         declared = {(owner(reader.site, item.vo), item.name) for item in reader.site.networks}
-        for key, item in self.items(reader, declared):
+        found = self.items(reader, declared)
+        left = (item["id"] for key, item in found if key not in declared)
+        ports = Counter(port["network_id"] for port in in_use(reader, "network_id", left))
+        for key, item in found:
             yield Seen(
                 Ref("network", key),
                 item["id"],
@@ -63,10 +67,12 @@ class Network(NeutronKind):
                     "router:external": item.get("router:external", False),
                     "tagged": TAG in item["tags"],
                     "mtu": item.get("mtu"),
+                    **{name: value for name, value in item.items() if name.startswith("provider:")},
                 },
-                ours=is_marked(item["description"]),
+                ours=is_marked(item["description"], reader.site.cloud.domain),
                 needs=needed("", key[0], ""),
-                vo=key[0] or None,
+                vo=reader.vo_named(key[0]),
+                contents={"ports": ports[item["id"]]},
             )
 
 
@@ -83,7 +89,7 @@ class Subnet(NeutronKind):
             for subnet in network.subnets:
                 yield Wanted(
                     Ref("subnet", (project, network.name, subnet.name)),
-                    _subnet_attrs(subnet),
+                    _subnet_attrs(subnet, site.cloud.domain),
                     create={"cidr": subnet.cidr, "ip_version": ipaddress.ip_network(subnet.cidr).version},
                     needs=needed("network", project, network.name),
                     vo=network.vo,
@@ -97,9 +103,15 @@ class Subnet(NeutronKind):
             for subnet in network.subnets
         }
         names = {item["id"]: item["name"] for item in self.networks(reader)}
-        for (project, name), item in self.items(reader, declared):
-            if item["network_id"] not in names:
-                continue  # of a network that is neither ours nor declared
+        # else it is of a network that is neither ours nor declared
+        found = [entry for entry in self.items(reader, declared) if entry[1]["network_id"] in names]
+        left = (item["network_id"] for key, item in found if key not in declared)
+        ports = Counter(
+            address["subnet_id"]
+            for port in in_use(reader, "network_id", left)
+            for address in port["fixed_ips"]
+        )
+        for (project, name), item in found:
             network = names[item["network_id"]]
             pools = [f"{pool['start']}-{pool['end']}" for pool in item["allocation_pools"]]
             yield Seen(
@@ -110,12 +122,15 @@ class Subnet(NeutronKind):
                     "enable_dhcp": item["enable_dhcp"],
                     "dns_nameservers": item["dns_nameservers"],
                     "gateway_ip": item["gateway_ip"],
+                    "cidr": item["cidr"],
+                    "ip_version": item["ip_version"],
                     "allocation_pools": sorted(pools),
                     "tagged": TAG in item["tags"],
                 },
-                ours=is_marked(item["description"]),
+                ours=is_marked(item["description"], reader.site.cloud.domain),
                 needs=needed("network", project, network),
-                vo=project or None,
+                vo=reader.vo_named(project),
+                contents={"addresses": ports[item["id"]]},
             )
 
     @staticmethod
@@ -139,9 +154,9 @@ class Subnet(NeutronKind):
         }
 
 
-def _subnet_attrs(subnet: DeclaredSubnet) -> Attrs:
+def _subnet_attrs(subnet: DeclaredSubnet, domain: str) -> Attrs:
     attrs: dict[str, Any] = {
-        "description": marked(""),
+        "description": marked("", domain),
         "enable_dhcp": subnet.dhcp,
         "dns_nameservers": list(subnet.dns),
         "tagged": True,

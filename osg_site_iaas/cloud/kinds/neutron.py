@@ -10,6 +10,10 @@ from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.plan.model import TAG, Change, Ref, is_marked
 
+CHUNK = 50  # ids in one query
+# ports that come and go with the network or router itself
+OF_NEUTRON = ("network:dhcp", "network:distributed", "network:router_", "network:ha_router")
+
 
 class NeutronKind(Kind):
     """A kind with one body for POST and PUT, which cannot be tagged in the request that makes it.
@@ -74,9 +78,20 @@ class NeutronKind(Kind):
             if owner is None:
                 continue
             key = (owner, item["name"])
-            if key in names or is_marked(item.get("description")):
+            if key in names or is_marked(item.get("description"), reader.site.cloud.domain):
                 found.append((key, item))
-        return found
+        # of several with one name the oldest is meant
+        return sorted(found, key=lambda entry: str(entry[1].get("created_at")))
+
+
+def in_use(reader: Reader, query: str, values: Iterable[str]) -> list[dict[str, Any]]:
+    """The ports that stand in the way of a removal, by one of Neutron's filters; nothing is asked for no values."""
+    wanted = sorted(set(values))
+    ports: list[dict[str, Any]] = []
+    for start in range(0, len(wanted), CHUNK):
+        filters = "&".join(f"{query}={value}" for value in wanted[start : start + CHUNK])
+        ports += reader.all("network", f"/ports?{filters}", "ports")
+    return [port for port in ports if not port["device_owner"].startswith(OF_NEUTRON)]
 
 
 def owner_names(reader: Reader) -> Mapping[str, str]:

@@ -7,12 +7,10 @@ from typing import Any, Iterable, Mapping
 from osg_site_iaas.cloud.kind import Work, described, project_ref, required_id
 from osg_site_iaas.cloud.kinds import contents
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import VO_TAG, Reader, vo_of
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import TAG, Change, KindRule, Removal, Seen, Wanted
-
-VO_TAG = f"{TAG}:vo="  # which VO a project is, also when site.yml no longer says so
 
 
 class Project(KeystoneKind):
@@ -28,7 +26,7 @@ class Project(KeystoneKind):
             yield Wanted(
                 project_ref(vo.project),
                 {
-                    "description": vo.description,
+                    **({"description": vo.description} if vo.description else {}),
                     "enabled": vo.enabled,
                     "tags": sorted([TAG, VO_TAG + vo.name]),
                 },
@@ -56,9 +54,7 @@ class Project(KeystoneKind):
                     ),
                 },
                 ours=ours,
-                vo=next(
-                    (t[len(VO_TAG) :] for t in item.get("tags", ()) if t.startswith(VO_TAG)), item["name"]
-                ),
+                vo=vo_of(item),
                 contents=inside,
             )
 

@@ -8,7 +8,7 @@ from osg_site_iaas.cloud.kind import Kind, Work, project_ref
 from osg_site_iaas.cloud.kinds.group import group_ref
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.user import user_ref
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.mapping import keystone as grid
@@ -23,7 +23,7 @@ def assignment_ref(actor: Ref, role: str, project: str) -> Ref:
 class RoleAssignment(Kind):
     """An assignment by hand of somebody else on one of our projects is reported, and left."""
 
-    rule = KindRule("role_assignment", Removal.WITHDRAW)
+    rule = KindRule("role_assignment", Removal.WITHDRAW, derived=True)
     service = "identity"
     ownership = "its group or user and its project are ours"
 
@@ -54,10 +54,10 @@ class RoleAssignment(Kind):
                 assignment_ref(named, role, project["name"]),
                 _path(project["id"], kind, item[kind]["id"], item["role"]["id"]),
                 ours=actor is not None
-                and is_marked(actor.get("description"))
+                and is_marked(actor.get("description"), reader.site.cloud.domain)
                 and TAG in project.get("tags", ()),
                 needs=(named, project_ref(project["name"])),
-                vo=project["name"],
+                vo=vo_of(project),
             )
 
     def create(self, work: Work, change: Change) -> str:

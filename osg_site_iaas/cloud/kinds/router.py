@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Iterable, Optional
 
 from osg_site_iaas.cloud.connect import Missing
@@ -34,7 +35,7 @@ class Router(NeutronKind):
             yield Wanted(
                 Ref("router", (project, router.name)),
                 {
-                    "description": marked(""),
+                    "description": marked("", site.cloud.domain),
                     "external": router.external,
                     "subnets": sorted(router.subnets),
                     "tagged": True,
@@ -56,6 +57,7 @@ class Router(NeutronKind):
         for port in reader.cloud.get("network", f"/ports?{query}")["ports"]:
             if port["device_owner"] in INTERFACES:
                 plugged.setdefault(port["device_id"], []).extend(ip["subnet_id"] for ip in port["fixed_ips"])
+        addresses = self._floating(reader, [item["id"] for key, item in found if key not in declared])
         for key, item in found:
             gateway = (item.get("external_gateway_info") or {}).get("network_id")
             inside = plugged.get(item["id"], [])
@@ -68,10 +70,20 @@ class Router(NeutronKind):
                     "subnets": sorted(subnets[i]["name"] if i in subnets else i for i in inside),
                     "tagged": TAG in item["tags"],
                 },
-                ours=is_marked(item["description"]),
+                ours=is_marked(item["description"], reader.site.cloud.domain),
                 needs=(*needed("", key[0], ""), *_seen_needs(reader, gateway, inside, subnets, networks)),
-                vo=key[0] or None,
+                vo=reader.vo_named(key[0]),
+                contents={"floating IPs": addresses[item["id"]]},
             )
+
+    @staticmethod
+    def _floating(reader: Reader, routers: list[str]) -> Counter[str]:
+        """How many floating IPs go through each of some routers."""
+        if not routers:
+            return Counter()
+        query = "&".join(f"router_id={router}" for router in routers)
+        found = reader.all("network", f"/floatingips?{query}", "floatingips")
+        return Counter(str(item["router_id"]) for item in found)
 
     def update_body(self, work: Work, change: Change) -> dict[str, Any]:
         body = super().update_body(work, change)

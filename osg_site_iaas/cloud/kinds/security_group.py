@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Iterable, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Conflicting
 from osg_site_iaas.cloud.kind import Work, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Rule, Site
 from osg_site_iaas.declaration.model import SecurityGroup as Declared
@@ -29,21 +30,28 @@ class SecurityGroup(NeutronKind):
             project = owner(site, group.vo)
             yield Wanted(
                 Ref(self.name, (project, group.name)),
-                {"description": marked(group.description), "tagged": True},
+                {"description": marked(group.description, site.cloud.domain), "tagged": True},
                 needs=needed("", project, ""),
                 vo=group.vo,
                 at=group.at,
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
-        for key, item in self.groups(reader):
+        found = self.groups(reader)
+        declared = {(owner(reader.site, group.vo), group.name) for group in reader.site.security_groups}
+        left = (item["project_id"] for key, item in found if key not in declared)
+        ports = Counter(
+            group for port in in_use(reader, "project_id", left) for group in port.get("security_groups", ())
+        )
+        for key, item in found:
             yield Seen(
                 Ref(self.name, key),
                 item["id"],
                 {"description": item["description"], "tagged": TAG in item["tags"]},
-                ours=is_marked(item["description"]),
+                ours=is_marked(item["description"], reader.site.cloud.domain),
                 needs=needed("", key[0], ""),
-                vo=key[0] or None,
+                vo=reader.vo_named(key[0]),
+                contents={"ports": ports[item["id"]]},
             )
 
     def groups(self, reader: Reader) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -55,7 +63,7 @@ class SecurityGroup(NeutronKind):
 class SecurityGroupRules(NeutronKind):
     """All the rules of a declared group: one that is added by hand is taken away. They read as sentences."""
 
-    rule = KindRule("security_group_rules", Removal.NEVER)
+    rule = KindRule("security_group_rules", Removal.NEVER, derived=True)
     ownership = "its group is ours"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
@@ -78,9 +86,9 @@ class SecurityGroupRules(NeutronKind):
                 Ref(self.name, key),
                 item["id"],
                 {"rules": sorted(_seen_sentence(rule, names) for rule in item["security_group_rules"])},
-                ours=is_marked(item["description"]),
+                ours=is_marked(item["description"], reader.site.cloud.domain),
                 needs=(Ref("security_group", key),),
-                vo=key[0] or None,
+                vo=reader.vo_named(key[0]),
             )
 
     def create(self, work: Work, change: Change) -> str:

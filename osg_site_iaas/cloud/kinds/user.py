@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud import secrets
-from osg_site_iaas.cloud.kind import Work, described, project_ref
+from osg_site_iaas.cloud.kind import Work, described, project_ref, vo_in
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
@@ -29,7 +29,7 @@ class User(KeystoneKind):
         for vo in site.vos:
             for user in vo.service_users:
                 attrs: dict[str, Any] = {
-                    "description": marked(f"service user of {vo.name}"),
+                    "description": marked(f"service user of {vo.name}", site.cloud.domain),
                     "enabled": vo.enabled,
                 }
                 if user.password is not None and user.password.source == "generated":
@@ -44,11 +44,11 @@ class User(KeystoneKind):
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         owners = {user.name: vo.name for vo in reader.site.vos for user in vo.service_users}
-        projects = {project["id"]: project["name"] for project in reader.projects}
         for item in reader.users:
             text = described(item)
             name = item["name"]
-            if not is_marked(text) and name not in owners:
+            ours = is_marked(text, reader.site.cloud.domain)
+            if not ours and name not in owners:
                 continue  # those who enter with proxies and tokens live in this domain too
             yield Seen(
                 user_ref(name),
@@ -58,8 +58,8 @@ class User(KeystoneKind):
                     "enabled": item["enabled"],
                     "password_kept": secrets.password_file(reader.site.cloud.secrets, name).exists(),
                 },
-                ours=is_marked(text),
-                vo=owners.get(name) or projects.get(item.get("default_project_id")),
+                ours=ours,
+                vo=vo_in(text) if ours else owners.get(name),
             )
 
     def body(self, work: Work, change: Change) -> dict[str, Any]:
@@ -74,6 +74,16 @@ class User(KeystoneKind):
         if user.password is not None and (renew or change.op is Op.CREATE):
             body["password"] = secrets.password(work.secrets, name, user.password)
         return body
+
+    def create(self, work: Work, change: Change) -> str:
+        made = super().create(work, change)
+        secrets.password_is_set(work.secrets, change.ref.key[-1])
+        return made
+
+    def update(self, work: Work, change: Change) -> None:
+        super().update(work, change)
+        if "password_kept" in change.after:
+            secrets.password_is_set(work.secrets, change.ref.key[-1])
 
     def remove(self, work: Work, change: Change) -> None:
         super().remove(work, change)

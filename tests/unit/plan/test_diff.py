@@ -1,5 +1,7 @@
 """The life of an object, case by case (the numbers are those of plan/diff.py)."""
 
+import pytest
+
 from osg_site_iaas.plan.diff import adoptions, diff
 from osg_site_iaas.plan.model import KindRule, Op, Prune, Ref, Removal, Seen, Wanted
 
@@ -8,6 +10,7 @@ RULES = {
     "flavour": KindRule("flavour", Removal.PRUNE),
     "role": KindRule("role", Removal.WITHDRAW),
     "quota": KindRule("quota", Removal.NEVER, limits=True),
+    "access": KindRule("access", Removal.WITHDRAW, derived=True),
 }
 CMS = Ref("project", ("cms",))
 
@@ -50,9 +53,51 @@ def test_an_attribute_that_the_service_does_not_answer_is_none_before():
     assert made.changes[0].before == {"ttl": None}
 
 
-def test_creation_attributes_are_never_compared():
+def test_a_creation_attribute_that_cannot_be_seen_is_not_compared():
     made = plan([Wanted(CMS, {}, create={"source": "file:x"})], [Seen(CMS, "1", {}, ours=True)])
+    assert (made.changes, made.conflicts) == ((), ())
+
+
+@pytest.mark.parametrize("ours, adopt", [(True, False), (False, True)])
+def test_what_can_only_be_said_at_the_creation_is_a_conflict_when_it_differs(ours, adopt):
+    wanted = Wanted(CMS, {"enabled": True}, create={"cidr": "192.0.2.0/25"})
+    seen = Seen(CMS, "1", {"enabled": False, "cidr": "192.0.2.0/24"}, ours=ours)
+    made = plan([wanted], [seen], adopt=adopt)
     assert made.changes == ()
+    assert [c.why for c in made.conflicts] == ["its cidr is 192.0.2.0/24, and cannot become 192.0.2.0/25"]
+
+
+def test_the_same_creation_attribute_is_no_conflict():
+    wanted = Wanted(CMS, {}, create={"cidr": "192.0.2.0/24"})
+    assert plan([wanted], [Seen(CMS, "1", {"cidr": "192.0.2.0/24"}, ours=True)]).conflicts == ()
+
+
+def test_what_is_ours_by_its_ends_is_never_in_the_way_of_its_own_accord():
+    ref = Ref("access", ("a",))
+    for adopt in (False, True):
+        made = plan([Wanted(ref)], [Seen(ref, "1", ours=False)], adopt=adopt)
+        assert (made.changes, made.conflicts) == ((), ())
+    made = plan([Wanted(ref, {"status": "accepted"})], [Seen(ref, "1", {"status": "pending"})])
+    assert ops(made) == [(Op.UPDATE, "access a")]
+
+
+def test_of_two_with_one_name_ours_is_the_one_that_is_meant():
+    seen = [Seen(CMS, "2", {"enabled": True}), Seen(CMS, "1", {"enabled": True}, ours=True)]
+    made = plan([Wanted(CMS, {"enabled": True})], seen)
+    assert (made.changes, made.conflicts) == ((), ())
+    assert made.unmanaged == (Ref("project", ("cms", "2")),)
+
+
+def test_a_second_one_of_ours_waits_for_a_word():
+    seen = [Seen(CMS, id, {"enabled": False}, ours=True) for id in "12"]
+    assert [item.ref for item in plan([Wanted(CMS)], seen).held] == [Ref("project", ("cms", "2"))]
+    assert ops(plan([Wanted(CMS)], seen, prune=Prune(True))) == [(Op.REMOVE, "project cms/2")]
+
+
+def test_none_of_two_strangers_with_one_name_can_be_adopted():
+    made = plan([Wanted(CMS)], [Seen(CMS, "1"), Seen(CMS, "2")], adopt=True)
+    assert made.changes == ()
+    assert [c.why for c in made.conflicts] == ["exists 2 times, and none was made by osg-site-iaas"]
 
 
 def test_what_exists_and_is_not_ours_is_a_conflict_not_a_change():

@@ -7,13 +7,13 @@ from osg_site_iaas.plan import safety
 from osg_site_iaas.plan.model import Change, Op, Plan, Ref
 
 
-def removals(number, op=Op.REMOVE):
-    return tuple(Change(op, Ref("role", (str(i),)), takes_away=True) for i in range(number))
+def changes(number, kind="role", op=Op.REMOVE):
+    return tuple(Change(op, Ref(kind, (str(i),)), takes_away=True) for i in range(number))
 
 
 def plan(taken, existing, **more):
     return Plan(
-        changes=removals(taken),
+        changes=changes(taken),
         managed={"role": existing},
         **{"vos_seen": ("cms",), "vos_wanted": ("cms",), **more},
     )
@@ -24,8 +24,26 @@ def test_a_plan_within_the_bound_passes():
 
 
 def test_a_plan_past_the_bound_is_refused_with_its_numbers():
-    with pytest.raises(UnsafePlan, match=r"31 of 100 objects \(31 %, the bound is 30 %\)"):
+    with pytest.raises(UnsafePlan, match=r"31 of 100 role objects \(31 %\); the bound is 30 %"):
         safety.check(plan(31, 100))
+
+
+def test_one_kind_past_the_bound_is_enough_however_many_others_there_are():
+    with pytest.raises(UnsafePlan, match="5 of 10 group objects"):
+        safety.check(
+            Plan(changes=changes(5, "group"), managed={"group": 10, "project": 1000}, vos_wanted=("cms",))
+        )
+
+
+def test_limits_that_shrink_everywhere_are_past_it_too():
+    with pytest.raises(UnsafePlan, match="10 of 10 compute quota objects"):
+        safety.check(
+            Plan(
+                changes=changes(10, "compute_quota", Op.UPDATE),
+                managed={"compute_quota": 10, "project": 90},
+                vos_wanted=("cms",),
+            )
+        )
 
 
 def test_the_bound_can_be_raised():
