@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
+from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Work, described, project_ref, required_id
 from osg_site_iaas.cloud.kinds import contents
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
@@ -76,6 +77,8 @@ class Project(KeystoneKind):
             if work.cloud.has(service):
                 try:
                     work.cloud.request("DELETE", service, path)
+                except Missing:
+                    continue
                 except CloudError as error:
                     work.say(f"{change.ref}: its {service} limits stay behind: {error.what}")
         super().remove(work, change)
