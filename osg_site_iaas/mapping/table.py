@@ -17,8 +17,9 @@ a wider line.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Callable, Iterable, Optional
 
 from osg_site_iaas.declaration import fqan
 from osg_site_iaas.declaration.model import VO, Access, Position, Site
@@ -123,6 +124,23 @@ class Table:
             )
         return Decision(match, True, f"{match.line.says} is the first line that fits {match.by}")
 
+    def fitting(self, credential: Credential) -> list[Match]:
+        """Every line that fits, in the order in which they would decide; for a person, as it looks at all lines."""
+        found: dict[int, Match] = {}
+        if isinstance(credential, Token):
+            tests: list[tuple[Callable[[Access], bool], str]] = [
+                (partial(_satisfies, credential), _by(credential))
+            ]
+        else:
+            dn = usual_dn(credential.dn)
+            longs = filter(None, map(fqan.long_form, credential.fqans))
+            tests = [(partial(_is, dn), dn), *((partial(_fits, long), long) for long in longs)]
+        for test, by in tests:
+            for line in self.lines:
+                if test(line.access):
+                    found.setdefault(line.order, Match(line, by))
+        return list(found.values())
+
     def _certificate(self, certificate: Certificate) -> Optional[Match]:
         dn = usual_dn(certificate.dn)
         line = self._dns.get(dn)
@@ -148,7 +166,7 @@ class Table:
     def _token(self, token: Token) -> Optional[Match]:
         for line in self._issuers.get(token.issuer, ()):
             if _satisfies(token, line.access):
-                return Match(line, f"{token.issuer}, subject {token.subject}")
+                return Match(line, _by(token))
         return None
 
     def _index(self, line: Line) -> None:
@@ -219,8 +237,20 @@ def _narrower_keys(access: Access) -> list[tuple[Optional[str], ...]]:
     return [(access.issuer, *key) for key in dict.fromkeys(keys)]
 
 
+def _by(token: Token) -> str:
+    return f"{token.issuer}, subject {token.subject}"
+
+
+def _is(dn: str, access: Access) -> bool:
+    return access.dn is not None and usual_dn(access.dn) == dn
+
+
+def _fits(name: str, access: Access) -> bool:
+    return access.fqan is not None and fqan.Pattern.of(access.fqan).matches(name)
+
+
 def _satisfies(token: Token, access: Access) -> bool:
-    if access.subject is not None and access.subject != token.subject:
+    if access.issuer != token.issuer or access.subject not in (None, token.subject):
         return False
     if access.scope is not None and not set(access.scope.split()) <= set(token.scopes):
         return False
@@ -236,9 +266,13 @@ def group_fits(pattern: str, group: str) -> bool:
 def _why_nobody(credential: Credential) -> str:
     if isinstance(credential, Token):
         return f"no line fits issuer {credential.issuer} with subject {credential.subject}"
-    if not credential.fqans:
-        return f"no line has the DN {usual_dn(credential.dn)}, and the credential names no VO"
-    return f"no line has the DN {usual_dn(credential.dn)} or fits {', '.join(credential.fqans)}"
+    person = f"has the DN {usual_dn(credential.dn)}" if credential.dn else ""
+    member = f"fits {', '.join(credential.fqans)}" if credential.fqans else ""
+    if not member:
+        return (
+            f"no line {person}, and the credential names no VO" if person else "there is nothing to look for"
+        )
+    return f"no line {' or '.join(filter(None, (person, member)))}"
 
 
 def _problem(site: Site, access: Access, path: str, what: str, todo: str) -> Problem:
