@@ -10,6 +10,7 @@ from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.kind import Kind
 from osg_site_iaas.cloud.kinds import KINDS, RULES
 from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.scope import Scope, narrow
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.plan.diff import diff
 from osg_site_iaas.plan.model import Conflict, Plan, Prune, Seen, Wanted
@@ -39,14 +40,17 @@ def observe(
     workers: int = 8,
     progress: Optional[Progress] = None,
     kinds: Sequence[Kind] = KINDS,
+    scope: Optional[Scope] = None,
 ) -> World:
-    """Everything there is in the site's scope; each kind in a thread, each list asked for once."""
+    """Everything there is of the site, or in a scope; each kind in a thread, each list asked for once."""
     cloud.login()
+    if scope is not None:
+        kinds = scope.kinds()
     wanted = {item.ref.kind for item in desired(site, kinds)}
     # a service that the site has not got cannot hold anything of ours; declared, it is a conflict
     asked = [kind for kind in kinds if cloud.has(kind.service)]
     found: dict[str, list[Seen]] = {}
-    with Reader(cloud, site, workers=workers) as reader:
+    with Reader(cloud, site, workers=workers, vos=scope.vos if scope else None) as reader:
         pool = ThreadPoolExecutor(len(asked), thread_name_prefix="kind")
         try:
             futures = {pool.submit(_all, kind, reader): kind for kind in asked}
@@ -61,16 +65,28 @@ def observe(
     return World(tuple(item for kind in asked for item in found[kind.name]), roles, services)
 
 
-def plan(site: Site, world: World, *, prune: Optional[Prune] = None, adopt: bool = False) -> Plan:
-    """What would make the world what site.yml says. Pure."""
-    wanted = list(desired(site))
+def plan(
+    site: Site,
+    world: World,
+    *,
+    prune: Optional[Prune] = None,
+    adopt: bool = False,
+    scope: Optional[Scope] = None,
+) -> Plan:
+    """What would make the world, or the part of it in a scope, what site.yml says. Pure."""
+    wanted: Iterable[Wanted] = list(desired(site))
+    seen: Iterable[Seen] = world.seen
+    conflicts: list[Conflict] = []
+    if scope is not None:
+        part = narrow(site, wanted, seen, scope)
+        wanted, seen, conflicts = part.wanted.values(), part.seen.values(), part.conflicts
     return diff(
         wanted,
-        world.seen,
+        seen,
         RULES,
         prune=prune or Prune(),
         adopt=adopt,
-        conflicts=_impossible(wanted, world),
+        conflicts=[*conflicts, *_impossible(wanted, world)],
     )
 
 

@@ -9,7 +9,7 @@ then is one line a group, and cannot disagree. What a door sets is ``environment
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import AbstractSet, Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.declaration.model import IdentityProvider, Position, Site
 from osg_site_iaas.errors import SiteError
@@ -128,6 +128,28 @@ def provider_groups(site: Site, provider: Provider) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def merged(
+    there: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], groups: AbstractSet[str]
+) -> list[Mapping[str, Any]]:
+    """A mapping's rules with those for some groups as they are wanted, and those for all others as they are.
+
+    Equal to ``there`` where those groups have nothing to do with it.
+    """
+    new = {_group(rule): rule for rule in wanted if _group(rule) in groups}
+    rules = []
+    for rule in there:
+        name = _group(rule)
+        if name not in groups:
+            rules.append(rule)
+        elif name in new:
+            rules.append(new.pop(name))
+    rules += new.values()
+    if len(rules) > 1:
+        rules = [rule for rule in rules if _group(rule) != NOBODY]
+    # Keystone wants one rule at least
+    return rules or [_for(NOBODY, rule) for rule in there[:1]]
+
+
 def provider_of(site: Site, credential: Credential) -> Optional[Provider]:
     """The identity provider that vouches for such a credential; None if the site trusts none that does."""
     for provider in providers(site):
@@ -168,6 +190,24 @@ def _provider(site: Site, provider: IdentityProvider) -> Provider:
         mapping=f"{MAPPING_PREFIX}{provider.name}",
         at=provider.at,
     )
+
+
+def _group(rule: Mapping[str, Any]) -> str:
+    """The group that a rule of ours leads to; empty for a rule of somebody else's."""
+    for local in rule.get("local", ()):
+        if isinstance(local.get("group"), Mapping) and "name" in local["group"]:
+            return str(local["group"]["name"])
+    return ""
+
+
+def _for(group: str, rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same rule for another group."""
+    local = [
+        {**part, "group": {**part["group"], "name": group}} if "group" in part else part
+        for part in rule["local"]
+    ]
+    remote = [{**part, "any_one_of": [group]} if part["type"] == GROUPS else part for part in rule["remote"]]
+    return {"local": local, "remote": remote}
 
 
 def _rule(domain: str, provider: Provider, group: str) -> dict[str, Any]:

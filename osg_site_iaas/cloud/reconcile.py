@@ -1,0 +1,79 @@
+"""Plan and apply in one call, for faces that ask no questions: the same steps, checks and refusals as the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional
+
+from osg_site_iaas.cloud.apply import Outcome, apply, check_login
+from osg_site_iaas.cloud.connect import Cloud, connect
+from osg_site_iaas.cloud.lock import held
+from osg_site_iaas.cloud.observe import observe, plan
+from osg_site_iaas.cloud.scope import Scope
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import CloudError
+from osg_site_iaas.plan import safety
+from osg_site_iaas.plan.model import Plan, Prune
+
+NO_PRUNE = Prune()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far one call may go, and how."""
+
+    prune: Prune = NO_PRUNE
+    force: bool = False  # past the bound
+    max_taken: float = safety.MAX_TAKEN  # the bound: a share of our objects
+    workers: int = 8
+    patience: float = 60  # seconds to wait for another apply to end
+
+
+@dataclass(frozen=True)
+class Result:
+    """The plan, and what became of it; ``outcome`` is None where it was only looked at."""
+
+    plan: Plan
+    outcome: Optional[Outcome]
+    requests: Mapping[str, int]
+
+
+def session(site: Site, *, workers: int = 8) -> Cloud:
+    """A session to the site's cloud; nothing is sent yet."""
+    return connect(
+        site.cloud.name, region=site.site.region, interface=site.cloud.endpoint_type, workers=workers
+    )
+
+
+def reconcile(site: Site, limits: Limits, *, scope: Optional[Scope] = None, dry_run: bool = False) -> Result:
+    """Make the cloud what the declaration, or the part of it in a scope, says; ``dry_run`` changes nothing.
+
+    Raises CloudError for what is in the way, UnsafePlan past the bound, Locked while another apply runs; nothing
+    was changed then. What failed on the way is in the outcome.
+    """
+    cloud = session(site, workers=limits.workers)
+    if dry_run:
+        return Result(_plan(cloud, site, limits, scope)[1], None, dict(cloud.requests))
+    with held(site.cloud.secrets, patience=limits.patience):
+        world, made = _plan(cloud, site, limits, scope)
+        check_login(cloud, made)
+        outcome = apply(cloud, site, world, made, workers=limits.workers)
+    return Result(made, outcome, dict(cloud.requests))
+
+
+def failures(outcome: Optional[Outcome]) -> list[dict[str, Any]]:
+    """What could not be done, and why, as plain data."""
+    if outcome is None:
+        return []
+    return [{"kind": c.ref.kind, "key": list(c.ref.key), "reason": why} for c, why in outcome.failed]
+
+
+def _plan(cloud: Cloud, site: Site, limits: Limits, scope: Optional[Scope]) -> tuple[Any, Plan]:
+    world = observe(cloud, site, workers=limits.workers, scope=scope)
+    made = plan(site, world, prune=limits.prune, scope=scope)
+    if made.conflicts:
+        lines = [f"{item.ref}: {item.why}\n  -> {item.todo}" for item in made.conflicts]
+        raise CloudError("these cannot be had, so nothing was changed:\n" + "\n".join(lines))
+    if not limits.force:
+        safety.check(made, max_taken=limits.max_taken)
+    return world, made
