@@ -103,7 +103,16 @@ class Door:
             if name in self.model.known:
                 raise Ec2Error("UnsupportedOperation", f"The action {name} is not supported by this cloud.")
             raise Ec2Error("InvalidAction", f"The action {name[:100]} is not valid for this web service.")
-        call = Call(cloud, grant, self.store, self.settings, self.lookups, self.views, self.writer)
+        call = Call(
+            cloud,
+            grant,
+            self.store,
+            self.settings,
+            self.lookups,
+            self.views,
+            self.writer,
+            request.headers.get("host", ""),
+        )
         if action.service == "sts":
             return sts_answer(name, action.run(call, {}) or {}, reply.request_id)
         parameters = parse_input(self.model, name, operation_parameters(request.form))

@@ -25,10 +25,18 @@ class Around:
     account: str
     groups: Mapping[str, str]  # security group name → id
     networks: Networks
+    public: Mapping[str, str]  # server id → floating address
 
     @property
     def generation(self) -> int:
-        return hash((self.account, frozenset(self.groups.items()), self.networks.generation))
+        return hash(
+            (
+                self.account,
+                frozenset(self.groups.items()),
+                self.networks.generation,
+                frozenset(self.public.items()),
+            )
+        )
 
 
 def moment(text: Optional[str]) -> Optional[datetime]:
@@ -50,18 +58,14 @@ def launch_index(server: Server) -> int:
     return int(match[1]) - 1 if match else 0
 
 
-def _addresses(server: Server) -> tuple[Optional[dict[str, Any]], Optional[str], str]:
-    """(first fixed IPv4 as Nova has it, first floating IPv4, name of the first's network)."""
-    fixed, floating, network = None, None, ""
+def _addresses(server: Server) -> tuple[Optional[dict[str, Any]], str]:
+    """(first fixed IPv4 as Nova has it, name of its network)."""
+    fixed, network = None, ""
     for name, listed in (server.get("addresses") or {}).items():
         for one in listed:
-            if one.get("version") != 4:
-                continue
-            if one.get("OS-EXT-IPS:type") == "floating":
-                floating = floating or one["addr"]
-            elif fixed is None:
+            if one.get("version") == 4 and one.get("OS-EXT-IPS:type") != "floating" and fixed is None:
                 fixed, network = one, name
-    return fixed, floating, network
+    return fixed, network
 
 
 def _place(address: Optional[str], network: str, networks: Networks) -> tuple[Optional[str], Optional[str]]:
@@ -103,7 +107,8 @@ def instance(server: Server, around: Around) -> dict[str, Any]:
     state = state_of(server)
     metadata = server.get("metadata") or {}
     gone = state.name == "terminated"
-    fixed, floating, network = _addresses({} if gone else server)
+    fixed, network = _addresses({} if gone else server)
+    floating = None if gone else around.public.get(server["id"])
     private = fixed["addr"] if fixed else None
     subnet, vpc = _place(private, network, around.networks)
     image = server.get("image") or {}

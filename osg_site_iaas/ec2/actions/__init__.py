@@ -8,11 +8,16 @@ from typing import Mapping
 from osg_site_iaas.ec2.actions.registry import ACTIONS, Action
 
 MODULES = (
+    "addresses",
+    "basics",
     "describe",
     "flavours",
+    "groups",
     "images",
     "keypairs",
     "lifecycle",
+    "networks",
+    "routes",
     "run",
     "sts",
 )

@@ -22,7 +22,12 @@ def around(call: Call, servers: Mapping[str, Document]) -> Around:
     if used - set(groups):
         call.lookups.forget(call.project, "groups")
         groups = call.lookups.groups(call.cloud, call.project)
-    return Around(call.account, groups, call.lookups.networks(call.cloud, call.project))
+    return Around(
+        call.account,
+        groups,
+        call.lookups.networks(call.cloud, call.project),
+        call.lookups.addresses(call.cloud, call.project),
+    )
 
 
 def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document]:
@@ -97,13 +102,17 @@ def _order(one: Mapping[str, Any]) -> str:
     "InstanceIds MaxResults NextToken",
     filters=FILTERS,
     tags=True,
-    requests="1 (changes only); 0 within fresh_seconds; first time 4",
+    requests="2 (changes, addresses); 0 within fresh_seconds; first time 5",
     notes="No network interfaces: see DescribeNetworkInterfaces. Device names of volumes: see DescribeVolumes.",
 )
 def describe_instances(call: Call, parameters: Parameters) -> Answer:
     no_paging_with_ids(parameters, "InstanceIds")
     passes = compile_filters(parameters, FILTERS, tags_of_instance)
-    every = described(call, find_servers(call, parameters.get("InstanceIds")))
+    servers, _ = call.cloud.gather(
+        lambda: find_servers(call, parameters.get("InstanceIds")),
+        lambda: call.lookups.addresses(call.cloud, call.project),
+    )
+    every = described(call, servers)
     chosen, token = page(parameters, [one for one in every if passes(one)], _order)
     reservations: dict[str, dict[str, Any]] = {}
     for one in chosen:

@@ -30,6 +30,7 @@ class Call:
     lookups: Lookups
     views: Views
     writer: Writer
+    endpoint: str = ""  # the host that the client asked
 
     @property
     def project(self) -> str:

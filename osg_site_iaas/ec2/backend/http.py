@@ -227,7 +227,7 @@ class Cloud:
             tail = "/".join(path.rsplit("/", 2)[-2:])
         return f"{own}/{tail}?{query}"
 
-    def gather(self, *work: Callable[[], T]) -> list[T]:
+    def gather(self, *work: Callable[[], Any]) -> list[Any]:
         """The results of several reads made at once, in order; the first failure is raised."""
         if len(work) < 2:
             return [step() for step in work]

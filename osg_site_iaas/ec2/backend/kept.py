@@ -14,7 +14,7 @@ from osg_site_iaas.ec2.store import Store
 T = TypeVar("T")
 
 # seconds that a list is answered from memory; a change made through the door is seen at once
-SECONDS = {"flavours": 60.0, "networks": 120.0, "groups": 120.0, "zones": 60.0}
+SECONDS = {"flavours": 60.0, "networks": 120.0, "groups": 120.0, "zones": 60.0, "addresses": 5.0}
 KEPT = 2000  # lists in one worker, all projects together
 
 
@@ -109,6 +109,21 @@ class Lookups:
             return {one["name"]: one["id"] for one in reversed(listed)}
 
         return self.get(project, "groups", fetch)
+
+    def addresses(self, cloud: Cloud, project: str) -> Mapping[str, str]:
+        """Server id → floating address, as Neutron has it: Nova learns of a new one late, or not at all."""
+
+        def fetch() -> Mapping[str, str]:
+            if not cloud.has("network"):
+                return {}
+            listed = cloud.pages("network", "/floatingips", "floatingips", {"project_id": project})
+            return {
+                (one.get("port_details") or {}).get("device_id") or "": one["floating_ip_address"]
+                for one in sorted(listed, key=lambda one: str(one["id"]))
+                if one.get("port_id")
+            }
+
+        return self.get(project, "addresses", fetch)
 
     def zones(self, cloud: Cloud, project: str) -> list[Mapping[str, Any]]:
         """The availability zones for servers, as Nova lists them."""
