@@ -12,8 +12,10 @@ from osg_site_iaas.accounting.usage import MATTERS
 
 # A row may be written, and its action finished, this long before a read shows it: such servers are read again.
 MARGIN = 120  # seconds
-# A row that was last changed so soon after the launch has seen no action since: there is no need to ask for any.
+# A row that was last changed so soon after the launch has seen no action since. If the launch came soon after the
+# creation it was the first one: a rebuild, which sets it anew, takes its time. Then no actions need be asked for.
 QUIET = 2  # seconds
+SOON = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Observed:
         with self._store.transaction() as db:
             for uuid, found, read_at in actions:
                 (number,) = db.execute("SELECT id FROM server WHERE uuid = ?", (uuid,)).fetchone()
-                if found:  # instead of what stood for them
+                if any(a.name == "create" for a in found or ()):  # instead of what stood for it
                     db.execute("DELETE FROM action WHERE server = ? AND request = ''", (number,))
                 db.executemany(
                     "INSERT OR REPLACE INTO action VALUES (?,?,?,?,?,?)",
@@ -87,14 +89,16 @@ class Observed:
         while True:
             rows = list(
                 self._store.rows(
-                    "SELECT id, uuid, actions_at FROM server WHERE unread = 1 AND id > ? ORDER BY id LIMIT 500",
+                    "SELECT id, uuid, CASE WHEN request IS NULL THEN actions_at ELSE 0 END AS read_at FROM server"
+                    " LEFT JOIN action ON server = id AND request = ''"
+                    " WHERE unread = 1 AND id > ? ORDER BY id LIMIT 500",
                     (after,),
                 )
             )
             if not rows:
                 return
             for row in rows:
-                yield row["uuid"], max(row["actions_at"] - MARGIN, 0)
+                yield row["uuid"], max(row["read_at"] - MARGIN, 0)
             after = rows[-1]["id"]
 
     def open_uuids(self) -> set[str]:
@@ -228,7 +232,8 @@ def _quiet(one: Seen) -> bool:
         and one.launched is not None
         and not one.sighting.busy
         and one.sighting.state is State.ACTIVE
-        and one.created <= one.launched <= one.sighting.at + 1 <= one.launched + 1 + QUIET
+        and 0 <= one.launched - one.created <= SOON
+        and -1 <= one.sighting.at - one.launched <= QUIET
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Iterator, Mapping, Optional
+from typing import Callable, Iterator, Mapping, Optional
 
 from osg_site_iaas.accounting import closing
 from osg_site_iaas.accounting import ledger as states
@@ -53,6 +53,16 @@ class Report:
         return not self.errors
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with."""
+
+    source: Source
+    owners: closing.FindOwners
+    sender: Optional[Sender] = None  # None: what the settings say
+    requests: Callable[[], int] = lambda: 0  # made so far
+
+
 def run(
     site: Site,
     cloud: Cloud,
@@ -61,8 +71,6 @@ def run(
     *,
     settings: Optional[Settings] = None,
     settle: Optional[int] = None,
-    source: Optional[Source] = None,
-    sender: Optional[Sender] = None,
     progress: Progress = lambda what, count: None,
 ) -> Report:
     """Read, close, send. ``settle`` (seconds) overrides the settings: 0 sends what ended just now, as a test does.
@@ -71,7 +79,22 @@ def run(
     """
     chosen = settings or from_site(site, state_dir)
     with locked(chosen.folder), Store(chosen.folder) as store:
-        return _Run(site, cloud, chosen, now, store, settle, source, sender, progress).all()
+        people = People(store, cloud, site, vo_override=chosen.vo_override, workers=chosen.workers)
+        parts = Parts(NovaApi(cloud, now), people.owners, requests=lambda: sum(cloud.requests.values()))
+        return _Run(store, chosen, parts, now, settle, progress).all()
+
+
+def perform(
+    settings: Settings,
+    parts: Parts,
+    now: datetime,
+    *,
+    settle: Optional[int] = None,
+    progress: Progress = lambda what, count: None,
+) -> Report:
+    """The same with parts of one's own."""
+    with locked(settings.folder), Store(settings.folder) as store:
+        return _Run(store, settings, parts, now, settle, progress).all()
 
 
 @contextmanager
@@ -97,35 +120,27 @@ def locked(folder: Path) -> Iterator[None]:
 class _Run:
     def __init__(
         self,
-        site: Site,
-        cloud: Cloud,
-        settings: Settings,
-        now: datetime,
         store: Store,
+        settings: Settings,
+        parts: Parts,
+        now: datetime,
         settle: Optional[int],
-        source: Optional[Source],
-        sender: Optional[Sender],
         progress: Progress,
     ) -> None:
-        self._cloud = cloud
-        self._settings = settings
-        self._now = now
         self._store = store
+        self._settings = settings
+        self._parts = parts
+        self._now = now
         self._settle = settings.settle if settle is None else settle
-        self._source = source or NovaApi(cloud, now)
-        self._sender = sender
         self._progress = progress
         self._observed = Observed(store)
         self._ledger = Ledger(store, self._observed)
-        self._people = People(
-            store, cloud, site, vo_override=settings.vo_override, workers=settings.workers
-        )  # fmt: skip
         self._warnings: list[str] = []
         self._errors: list[str] = []
 
     def all(self) -> Report:
         """Do everything; an error in one part does not keep the others from being done."""
-        before = sum(self._cloud.requests.values())
+        before = self._parts.requests()
         found: Optional[Pass] = None
         closed: Mapping[str, int] = {}
         released = 0
@@ -133,7 +148,7 @@ class _Run:
         try:
             found = self._read()
             closed = self._close(found)
-            released = closing.release(self._ledger, self._people.owners, self._settings)
+            released = closing.release(self._ledger, self._parts.owners, self._settings)
         except SiteError as error:
             self._errors.append(str(error))
         try:
@@ -151,7 +166,7 @@ class _Run:
         return Report(
             at=self._now,
             read=found,
-            requests=sum(self._cloud.requests.values()) - before,
+            requests=self._parts.requests() - before,
             closed=closed,
             released=released,
             delivered=delivered,
@@ -162,7 +177,7 @@ class _Run:
 
     def _read(self) -> Pass:
         found = read(
-            self._store, self._observed, self._source, settle=self._settle, workers=self._settings.workers,
+            self._store, self._observed, self._parts.source, settle=self._settle, workers=self._settings.workers,
             progress=self._progress,
         )  # fmt: skip
         if abs(found.read_at - epoch(self._now)) > SKEW:
@@ -182,7 +197,7 @@ class _Run:
             open=min(found.read_at, found.checked) - self._settle,
             late=found.read_at - LATE,
         )
-        closed = closing.close(self._observed, self._ledger, self._people.owners, self._settings, limits)
+        closed = closing.close(self._observed, self._ledger, self._parts.owners, self._settings, limits)
         if closed.get("late"):
             self._warnings.append(
                 f"{closed['late']} records are of more than 7 days ago: ask GRACC to summarise those days again"
@@ -213,8 +228,8 @@ class _Run:
 
     @contextmanager
     def _make_sender(self) -> Iterator[Sender]:
-        if self._sender is not None:
-            yield self._sender
+        if self._parts.sender is not None:
+            yield self._parts.sender
             return
         settings = self._settings
         with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 
-from osg_site_iaas.accounting.model import DAY, Action, Assumed, Interval, Server, Sighting, Size, State
+from osg_site_iaas.accounting.model import (
+    DAY,
+    Action,
+    Assumed,
+    Interval,
+    Place,
+    Server,
+    Sighting,
+    Size,
+    State,
+)
 
 BASE = 1795305600  # 2026-11-22T00:00:00Z
 SIZES = {"small": Size("small", 1, 2048, 20), "large": Size("large", 8, 65536, 80, gpus=1)}
@@ -33,7 +43,8 @@ def action(text: str) -> Action:
 def sighting(text: str) -> Sighting:
     at, state, size, *more = text.split()
     host = next((word[1:] for word in more if word.startswith("@")), "")
-    return Sighting(clock(at), None if state == "?" else State(state), SIZES[size], "busy" in more, host)
+    known = None if state == "?" else State(state)
+    return Sighting(clock(at), known, SIZES[size], "busy" in more, Place(host))
 
 
 def server(case: dict[str, Any]) -> Server:
@@ -56,6 +67,6 @@ def until(case: dict[str, Any]) -> int:
 def interval(text: str) -> Interval:
     span, state, size, *more = re.sub(r"(\+\d) ", r"\1_", text).split()
     start, end = (clock(part.replace("_", " ")) for part in span.split("-"))
-    host: Optional[str] = next((word[1:] for word in more if word.startswith("@")), "")
+    host = next((word[1:] for word in more if word.startswith("@")), "")
     assumed = frozenset(Assumed[word[1:]] for word in more if word.startswith("~"))
-    return Interval(start, end, State(state), SIZES[size], host or "", assumed)
+    return Interval(start, end, State(state), SIZES[size], Place(host), assumed)
