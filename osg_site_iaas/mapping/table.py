@@ -94,8 +94,11 @@ class Table:
         self.file = file
         self._dns: dict[str, Line] = {}
         self._names: dict[str, Line] = {}  # FQANs without *, in their long form
-        self._patterns: dict[str, list[tuple[fqan.Pattern, Line]]] = {}  # by VO
-        self._issuers: dict[str, list[Line]] = {}
+        # Patterns with * by the text before their first one, and for each VO the lengths of such texts: a few
+        # look-ups find the lines that can fit, however many there are.
+        self._patterns: dict[str, list[tuple[fqan.Pattern, Line]]] = {}
+        self._lengths: dict[str, set[int]] = {}
+        self._tokens: dict[tuple[str, Optional[str]], list[Line]] = {}  # by issuer and subject
         for line in self.lines:
             self._index(line)
 
@@ -155,16 +158,20 @@ class Table:
 
     def _fqan(self, name: str) -> Optional[Line]:
         """The first line that fits one FQAN in its long form."""
-        exact = self._names.get(name)
-        for pattern, line in self._patterns.get(str(fqan.vo_of(name)), ()):
-            if exact is not None and exact.order < line.order:
-                break
-            if pattern.matches(name):
-                return line
-        return exact
+        first = self._names.get(name)
+        for length in self._lengths.get(str(fqan.vo_of(name)), ()):
+            for pattern, line in self._patterns.get(name[:length], ()):
+                if first is not None and first.order < line.order:
+                    break
+                if pattern.matches(name):
+                    first = line
+                    break
+        return first
 
     def _token(self, token: Token) -> Optional[Match]:
-        for line in self._issuers.get(token.issuer, ()):
+        exact, general = ((token.issuer, token.subject), (token.issuer, None))
+        lines = (*self._tokens.get(exact, ()), *self._tokens.get(general, ()))
+        for line in sorted(lines, key=lambda line: line.order):
             if _satisfies(token, line.access):
                 return Match(line, _by(token))
         return None
@@ -178,9 +185,10 @@ class Table:
             if len(pattern.pieces) == 1:
                 self._names.setdefault(pattern.long, line)
             else:
-                self._patterns.setdefault(pattern.vo, []).append((pattern, line))
+                self._patterns.setdefault(pattern.pieces[0], []).append((pattern, line))
+                self._lengths.setdefault(pattern.vo, set()).add(len(pattern.pieces[0]))
         elif access.issuer is not None:
-            self._issuers.setdefault(access.issuer, []).append(line)
+            self._tokens.setdefault((access.issuer, access.subject), []).append(line)
 
 
 def problems(site: Site) -> list[Problem]:
