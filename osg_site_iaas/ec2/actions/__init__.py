@@ -9,17 +9,22 @@ from osg_site_iaas.ec2.actions.registry import ACTIONS, Action
 
 MODULES = (
     "addresses",
+    "attributes",
     "basics",
     "describe",
     "flavours",
     "groups",
+    "image_changes",
     "images",
     "keypairs",
     "lifecycle",
     "networks",
     "routes",
     "run",
+    "snapshots",
     "sts",
+    "tags",
+    "volumes",
 )
 
 

@@ -78,15 +78,9 @@ def allocate_address(call: Call, parameters: Parameters) -> Answer:
         raise combination("Domain can be vpc or standard.")
     tags = marks.requested_tags(parameters.get("TagSpecifications"), "elastic-ip")
     encoded = [neutron_tags.encode(key, value) for key, value in tags.items()]
-    networks = call.lookups.networks(call.cloud, call.project).networks.values()
-    outside = sorted(
-        (one for one in networks if one.get("router:external")), key=lambda one: str(one["name"])
-    )
-    if not outside:
-        raise Ec2Error("InsufficientAddressCapacity", "This cloud has no external network.")
     made = None
-    for network in outside:
-        body = {"floatingip": {"floating_network_id": network["id"]}}
+    for network in _outside(call):
+        body = {"floatingip": {"floating_network_id": network}}
         try:
             made = call.cloud.json("POST", "network", "/floatingips", body=body)["floatingip"]
             break
