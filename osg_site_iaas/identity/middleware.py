@@ -13,11 +13,12 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional, Sequence
 
 from cryptography import x509
 
 from osg_site_iaas.errors import SiteError
+from osg_site_iaas.identity import welcome
 from osg_site_iaas.identity.door import Admitted, Door
 from osg_site_iaas.identity.refused import Refused, printable
 from osg_site_iaas.identity.settings import DEFAULT_FILE, VARIABLE, Settings
@@ -51,11 +52,14 @@ class GridIdentity:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         for name in [name for name in environ if name.startswith(_PREFIX)]:
             del environ[name]
-        login = _LOGIN.fullmatch(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
-        if login is None or (self._optional and not self._file.exists()):
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        login = _LOGIN.fullmatch(path)
+        if not (login or path.endswith(welcome.PATH)) or (self._optional and not self._file.exists()):
             return self._app(environ, start_response)
         try:
             door = self._current_door()
+            if login is None:
+                return _reply(start_response, "200 OK", welcome.to_data(door.rules.current().site))
             kind = door.provider_type(login["provider"])
             if kind is None:  # somebody else's identity provider: none of our business
                 return self._app(environ, start_response)
@@ -117,15 +121,19 @@ def client_chain(environ: Environ) -> list[x509.Certificate]:
 def _answer(start_response: StartResponse, status: str, line: str) -> Iterable[bytes]:
     """An error in Keystone's own form, which its clients show."""
     code, _, title = status.partition(" ")
-    body = json.dumps({"error": {"code": int(code), "title": title, "message": printable(line)}}).encode()
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-    ]
-    if code == "401":
-        headers.append(("WWW-Authenticate", "Bearer"))
-    start_response(status, headers)
+    error = {"code": int(code), "title": title, "message": printable(line)}
+    more = [("WWW-Authenticate", "Bearer")] if code == "401" else []
+    return _reply(start_response, status, {"error": error}, more)
+
+
+def _reply(
+    start_response: StartResponse, status: str, data: Any, more: Sequence[tuple[str, str]] = ()
+) -> Iterable[bytes]:
+    body = json.dumps(data).encode()
+    length = ("Content-Length", str(len(body)))
+    start_response(
+        status, [("Content-Type", "application/json"), length, ("Cache-Control", "no-store"), *more]
+    )
     return [body]
 
 

@@ -1,0 +1,1 @@
+"""The command ``osg-iaas``: what a member or a pilot of a VO uses."""

@@ -1,0 +1,145 @@
+"""``osg-iaas`` as a member types it, and the tools that use what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import pki
+from tests.sandbox.identity_fixtures import CMS, GridSite, grid_site  # noqa: F401
+
+BIN = Path(sys.executable).parent
+
+
+class Shell:
+    """A member's shell: a home of its own, a proxy, and what ``osg-iaas env`` exported."""
+
+    def __init__(self, site: GridSite, home: Path, **credential: str) -> None:
+        self.site = site
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("OS_", "AWS_", "X509_", "BEARER_", "XDG_", "REQUESTS_"))
+        }
+        path = f"{BIN}:{os.environ['PATH']}"
+        self.env = {**clean, "HOME": str(home), "PATH": path, **credential}
+
+    def run(self, *words: str, fails: bool = False) -> str:
+        done = subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=90, check=False)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr if fails else done.stdout
+
+    def login(self, *more: str) -> dict[str, Any]:
+        host = self.site.url.split("/")[2]
+        text = self.run("osg-iaas", "login", "--site", host, "--ca", self.site.ca_file, "--json", *more)
+        answer: dict[str, Any] = json.loads(text)
+        for line in self.run("osg-iaas", "env").splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.env[name] = value.strip("'")
+        return answer
+
+
+@pytest.fixture
+def shell(grid_site: GridSite, tmp_path: Path) -> Shell:  # noqa: F811
+    proxy = grid_site.proxy(grid_site.user("Shell"), CMS)
+    return Shell(grid_site, tmp_path, X509_USER_PROXY=str(proxy.write(tmp_path / "x509up")))
+
+
+def test_one_login_serves_openstack_awscli_and_boto3(shell: Shell, grid_site: GridSite) -> None:  # noqa: F811
+    answer = shell.login()
+    assert (answer["vo"], answer["project"]) == ("cms", "cms")
+    token = json.loads(shell.run("openstack", "token", "issue", "-f", "json"))
+    assert token["project_id"] == answer["project_id"]
+    shell.run("openstack", "flavor", "list")
+    bucket = f"s3://shell-{grid_site.tag}"
+    assert "make_bucket" in shell.run("aws", "s3", "mb", bucket)
+    assert bucket.split("/")[-1] in shell.run("aws", "s3", "ls")
+    shell.run("aws", "s3", "rb", bucket)
+    script = "import boto3; print(len(boto3.Session().client('s3').list_buckets()['Buckets']))"
+    assert shell.run(sys.executable, "-c", script) == "0\n"
+
+
+def test_the_key_stays_the_same_and_files_are_for_the_owner_alone(shell: Shell) -> None:
+    folder = Path(shell.login()["folder"])
+    first = (folder / "access_key_id").read_text()
+    shell.login()
+    assert (folder / "access_key_id").read_text() == first
+    assert {oct(file.stat().st_mode & 0o777) for file in folder.iterdir() if file.name != ".lock"} == {
+        "0o600"
+    }
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_submit_file_names_the_door_and_the_keys(shell: Shell) -> None:
+    folder = Path(shell.login()["folder"])
+    text = (folder / "job.sub").read_text()
+    assert f"ec2_access_key_id = {folder}/access_key_id" in text
+    if "ec2" in shell.site.cloud.endpoints:
+        assert f"grid_resource = ec2 {shell.site.cloud.endpoints['ec2']}" in text
+
+
+def test_keys_are_renewed_while_the_proxy_lives_and_said_to_end_when_it_does_not(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = Path(shell.login()["folder"])
+    state = json.loads((folder / "state.json").read_text())
+    state["proven"] = "2020-01-01T00:00:00+00:00"
+    (folder / "state.json").write_text(json.dumps(state))
+    given = json.loads(shell.run("osg-iaas", "aws-credential-process", "--dir", str(folder)))
+    assert given["AccessKeyId"] == state["access"]
+    assert json.loads((folder / "state.json").read_text())["proven"] > "2026"
+    (folder / "state.json").write_text(json.dumps(state))
+    (tmp_path / "x509up").unlink()
+    assert "voms-proxy-init" in shell.run(
+        "osg-iaas", "aws-credential-process", "--dir", str(folder), fails=True
+    )
+
+
+def test_whoami_and_sites_tell_what_a_credential_opens(shell: Shell, grid_site: GridSite) -> None:  # noqa: F811
+    shell.login()
+    who = json.loads(shell.run("osg-iaas", "whoami", "--json"))
+    assert (who["vo"], who["resource"], who["credential"]) == ("cms", "Example-Cloud", "proxy")
+    (row,) = json.loads(shell.run("osg-iaas", "sites", "--json"))
+    assert (row["opens"], row["vo"]) == (True, "cms")
+
+
+def test_a_token_logs_in_the_same_way(grid_site: GridSite, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "bt"
+    file.write_text(grid_site.issuer.sign(sub="shell"))
+    shell = Shell(grid_site, tmp_path, BEARER_TOKEN_FILE=str(file), X509_USER_PROXY=str(tmp_path / "none"))
+    assert shell.login()["credential"] == "token"
+    assert "project_id" in shell.run("openstack", "token", "issue", "-f", "json")
+    shell.run("aws", "s3", "ls")
+
+
+@pytest.mark.parametrize(
+    "arrange,words",
+    [
+        (lambda s, f: f.unlink(), "voms-proxy-init"),
+        (lambda s, f: f.chmod(0o644), "read by others"),
+        (lambda s, f: pki.proxy(s.user("X"), end=-pki.HOUR).write(f), "expired"),
+        (lambda s, f: pki.proxy(s.user("X")).write(f), "names no VO"),
+        (lambda s, f: f.write_text("hello"), "not a proxy"),
+    ],
+)
+def test_a_login_that_cannot_work_says_why(arrange: Any, words: str, shell: Shell, tmp_path: Path) -> None:
+    arrange(shell.site, tmp_path / "x509up")
+    host = shell.site.url.split("/")[2]
+    assert words in shell.run("osg-iaas", "login", "--site", host, "--ca", shell.site.ca_file, fails=True)
+
+
+def test_a_site_that_is_not_trusted_or_not_there_is_said(shell: Shell) -> None:
+    host = shell.site.url.split("/")[2]
+    assert "not trusted" in shell.run("osg-iaas", "login", "--site", host, fails=True)
+    assert "cannot be reached" in shell.run("osg-iaas", "login", "--site", "127.0.0.1:1", fails=True)
+    assert "https" in shell.run("osg-iaas", "login", "--site", "http://127.0.0.1", fails=True)
+    assert "opens cms" in shell.run(
+        "osg-iaas", "login", "--site", host, "--ca", shell.site.ca_file, "--vo", "ligo", fails=True
+    )
