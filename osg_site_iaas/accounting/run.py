@@ -15,6 +15,7 @@ from osg_site_iaas.accounting import closing
 from osg_site_iaas.accounting import ledger as states
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.deliver import Delivered, Delivery
+from osg_site_iaas.accounting.gratia_sender import ThroughGratia
 from osg_site_iaas.accounting.ledger import Ledger
 from osg_site_iaas.accounting.model import DAY, epoch, iso
 from osg_site_iaas.accounting.nova import NovaApi
@@ -232,5 +233,9 @@ class _Run:
             yield self._parts.sender
             return
         settings = self._settings
+        if settings.sender == "gratia":
+            with ThroughGratia(settings.gratia_config) as library:
+                yield library
+            return
         with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:
             yield sender

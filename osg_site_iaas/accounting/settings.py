@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable, Mapping, Optional, TypeVar
 
 from osg_site_iaas.accounting.model import epoch
+from osg_site_iaas.accounting.probeconfig import read_attributes
 from osg_site_iaas.accounting.record import RESOURCE_TYPE, Probe
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import DeclarationError, Problem
@@ -101,6 +102,12 @@ def combine(
     if read.problems:
         raise DeclarationError(read.problems)
     return settings
+
+
+def from_probe_config(site: Site, file: Path, folder: Optional[Path] = None) -> Settings:
+    """Settings from site.yml with those of a ProbeConfig over them."""
+    settings = combine(site, read_attributes(file), str(file), folder=folder)
+    return replace(settings, gratia_config=file)
 
 
 def _settings(site: Site, read: _Reader, folder: Optional[Path]) -> Settings:

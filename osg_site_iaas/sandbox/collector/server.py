@@ -6,7 +6,6 @@ import json
 import logging
 import ssl
 import threading
-import time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +54,7 @@ class Collector:
     ) -> None:
         self.store = Store(folder)
         self.faults = Faults()
+        self.closing = threading.Event()
         self._server = _Server((host, port), _handler(self, idle))
         if tls:
             self._server.socket = tls.context().wrap_socket(self._server.socket, server_side=True)
@@ -83,6 +83,7 @@ class Collector:
 
     def close(self) -> None:
         """Give the port back and close the store."""
+        self.closing.set()
         self._server.server_close()
         self.store.close()
 
@@ -143,8 +144,9 @@ def _handler(collector: Collector, idle: float) -> type[BaseHTTPRequestHandler]:
         def _usage(self) -> None:
             fields = protocol.form(self._body, urlsplit(self.path).query)
             suffered = faults.suffer(fields.get("arg1", "")) if fields.get("command") == "multiupdate" else {}
-            if "slow" in suffered:
-                time.sleep(suffered["slow"].seconds)
+            if "slow" in suffered and collector.closing.wait(suffered["slow"].seconds):
+                self._hang_up()
+                return
             if "drop" in suffered:
                 self._hang_up()
                 return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Iterator
 
@@ -13,6 +15,20 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from world import World  # noqa: E402
 
 from osg_site_iaas.sandbox.collector.server import Collector  # noqa: E402
+
+# where gratia-probe-common's Python package lies, if it is not installed
+if os.environ.get("OSG_SITE_IAAS_GRATIA"):
+    sys.path.append(os.environ["OSG_SITE_IAAS_GRATIA"])
+
+
+@pytest.fixture(params=["direct", "gratia"])
+def either_world(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> World:
+    """A world whose probe sends by itself, and one whose probe sends through gratia-probe-common."""
+    if request.param == "gratia":
+        if find_spec("gratia") is None:
+            pytest.skip("gratia-probe-common is not installed (OSG_SITE_IAAS_GRATIA can name its folder)")
+        world.through_gratia(tmp_path / "gratia")
+    return world
 
 
 @pytest.fixture

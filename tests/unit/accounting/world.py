@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterable, Optional, Sequence
+from typing import Callable, Iterable, Optional, Sequence
 
 from nova_history import Life, TellingNova
 
@@ -34,6 +36,42 @@ def owners(vos: Sequence[str] = VOS) -> Owners:
     return Owners(site(vos=vos), projects, users)
 
 
+PROBE_CONFIG = """<ProbeConfiguration
+  CollectorHost="{host}" SSLHost="{host}" SSLRegistrationHost="{host}"
+  CollectorService="/gratia-servlets/rmi" SSLCollectorService="/gratia-servlets/rmi"
+  ProbeName="openstack:cloud.example.org" SiteName="Example-Cloud" Grid="OSG" EnableProbe="1"
+  SuppressUnknownVORecords="0" SuppressNoDNRecords="0" SuppressGridLocalRecords="0"
+  QuarantineUnknownVORecords="1" BundleSize="100" MaxPendingFiles="100000" MaxStagedArchives="400"
+  UseSyslog="0" ConnectionTimeout="1" LogLevel="-1" DebugLevel="-1" LogRotate="31" DataLengthMax="0"
+  DataFileExpiration="31" QuarantineSize="200" GratiaExtension="gratia.xml" UseSSL="0"
+  UseGratiaCertificates="0" CertInfoLogPattern="{folder}/none" UserVOMapFile="{folder}/none"
+  CondorCEHistoryFolder="{folder}/condor" DataFolder="{folder}/data/" WorkingFolder="{folder}/tmp"
+  LogFolder="{folder}/log"/>
+"""
+
+
+def in_child_returning(work: Callable[[], Report]) -> Report:
+    """``work`` in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(writer, "wb") as pipe:
+            try:
+                pickle.dump(work(), pipe)
+            except BaseException as error:  # noqa: BLE001 - handed to the parent
+                pickle.dump(error, pipe)
+            pipe.flush()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        result = pickle.load(pipe)
+    os.waitpid(child, 0)
+    if isinstance(result, BaseException):
+        raise result
+    assert isinstance(result, Report)
+    return result
+
+
 class World:
     """Everything around the probe. ``run`` is one run of it, at a time that is Nova's and ours."""
 
@@ -53,7 +91,23 @@ class World:
         parts = Parts(
             self.nova, lambda users: owners(self.vos), self.sender, lambda: sum(self.nova.asked.values())
         )
+        if settings.sender == "gratia":  # it starts once a process, for one collector
+            return in_child_returning(lambda: perform(settings, parts, moment(now)))
         return perform(settings, parts, moment(now))
+
+    def through_gratia(self, folder: Path) -> None:
+        """From now on send through gratia-probe-common, with folders of its own."""
+        for name in ("data", "tmp", "log", "condor"):
+            (folder / name).mkdir(parents=True)
+        self.settings = replace(self.settings, sender="gratia", gratia_config=folder / "ProbeConfig")
+        self.aim(self.collector.address)
+
+    def aim(self, host: str) -> None:
+        """Send to that collector from now on."""
+        self.settings = replace(self.settings, collector=replace(self.settings.collector, host=host))
+        file = self.settings.gratia_config
+        if file is not None:
+            file.write_text(PROBE_CONFIG.format(host=host, folder=file.parent))
 
     def core_seconds(self) -> dict[int, float]:
         """What the collector counts, by day since the epoch."""
