@@ -1,7 +1,7 @@
-"""Take over objects that exist under a declared name: they get our mark, and what site.yml says of them.
+"""Take over objects that exist under a declared name: they get our mark, and nothing else is changed.
 
-Shows what it would take over, and asks. What is adopted can later be changed by apply and removed by
-apply --prune; so declare first what the objects are, and read the plan.
+Shows what it would take over, and asks. What is adopted is changed to what site.yml says by the next apply, and can
+be removed by apply --prune; so read the plan that follows. Of two objects with one name neither can be adopted.
 
   osg-site-iaas adopt site.yml --dry-run
 """

@@ -4,7 +4,7 @@ The life of an object:
 
 1. declared, absent: create.
 2. declared, ours: update the declared attributes that differ; attributes that are not declared are left alone.
-3. declared, there, not ours: a conflict, until ``adopt``.
+3. declared, there, not ours: a conflict, until ``adopt`` puts our mark on it. What else differs is then case 2.
 4. ours, no longer declared, gives access: remove.
 5. ours, no longer declared, holds data or machines: held; with ``--prune`` it is disabled first, and removed by
    a later run once it is empty, or once its VO is named with ``--destroy``.
@@ -147,11 +147,13 @@ def _declared(
             todo="declare it as it is, or what you want under a new name",
             at=item.at,
         )
-    before, after = differing(item.attrs, there.attrs)
-    if not after and (there.ours or rule.derived):
+    adopting = not (there.ours or rule.derived)
+    attrs = {name: item.attrs[name] for name in rule.marks} if adopting and rule.marks else item.attrs
+    before, after = differing(attrs, there.attrs)
+    if not after and not adopting:
         return None
     return Change(
-        op=Op.UPDATE if there.ours or rule.derived else Op.ADOPT,
+        op=Op.ADOPT if adopting else Op.UPDATE,
         ref=item.ref,
         before=before,
         after=after,

@@ -103,6 +103,9 @@ class KindRule:
 
     name: str
     removal: Removal
+    marks: tuple[
+        str, ...
+    ] = ()  # the attributes that say it is ours; adopting changes no other, where there are any
     disable: Attrs = field(
         default_factory=dict
     )  # the attributes that put it out of use, where it has such a stage

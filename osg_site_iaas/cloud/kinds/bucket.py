@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from osg_site_iaas.cloud.connect import Forbidden
 from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
+from osg_site_iaas.cloud.kinds.contents import empty
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.quota import account_headers
 from osg_site_iaas.cloud.reader import Reader
@@ -26,7 +27,7 @@ PUBLIC = ".r:*,.rlistings"
 class Bucket(Kind):
     """A bucket that a VO has made itself is never looked at: there may be millions."""
 
-    rule = KindRule("bucket", Removal.PRUNE)
+    rule = KindRule("bucket", Removal.PRUNE, marks=("registered",))
     service = "object"
     ownership = f"its metadata `{MARK}`, and its name in the account's register"
 
@@ -102,7 +103,7 @@ class Bucket(Kind):
         project_id, name = required_id(change).split("/", 1)
         bucket = path(work.cloud.account(project_id), name)
         if any(change.contents.values()):
-            empty(work, bucket)
+            empty(work.cloud, bucket)
         forget(work, "object", bucket)
         register(work, project_id, drop=name)
 
@@ -110,16 +111,6 @@ class Bucket(Kind):
 def path(account: str, name: str) -> str:
     """The path of a bucket below the object store's endpoint."""
     return f"{account}/{quote(name, safe='')}"
-
-
-def empty(work: Work, bucket: str) -> None:
-    """Delete every object in a bucket."""
-    while True:
-        objects = work.cloud.get("object", f"{bucket}?format=json&limit=1000")
-        for item in objects:
-            forget(work, "object", f"{bucket}/{quote(item['name'], safe='/')}")
-        if not objects:
-            return
 
 
 def registered(reader: Reader, project: str) -> set[str]:

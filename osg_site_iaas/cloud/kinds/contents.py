@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 from osg_site_iaas.cloud.connect import Cloud, Conflicting, Missing
 from osg_site_iaas.cloud.kind import Work
-from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.cloud.reader import Reader, pages
 from osg_site_iaas.errors import CloudError
+from osg_site_iaas.plan.model import is_marked
 
 PATIENCE = 300  # seconds for servers and volumes to be gone before the project is
+BATCH = 1000  # objects that are listed at once
 
 
 @dataclass(frozen=True)
@@ -26,25 +28,44 @@ class Holding:
     member: str
     delete_path: str
     query: str = "project_id"
+    paged: bool = True
+    slow: bool = False  # gone some time after the service has said yes
+    counts: bool = True  # a project that has only others of these is empty
 
 
 HOLDINGS = (
-    Holding("servers", "compute", "/servers?all_tenants=1", "servers", "/servers/{id}"),
-    Holding("snapshots", "volume", "/snapshots?all_tenants=1", "snapshots", "/snapshots/{id}?force=true"),
+    Holding("servers", "compute", "/servers?all_tenants=1", "servers", "/servers/{id}", slow=True),
+    Holding("backups", "volume", "/backups?all_tenants=1", "backups", "/backups/{id}", slow=True),
+    Holding("snapshots", "volume", "/snapshots?all_tenants=1", "snapshots", "/snapshots/{id}", slow=True),
     Holding(
-        "volumes", "volume", "/volumes?all_tenants=1", "volumes", "/volumes/{id}?cascade=true&force=true"
+        "volumes", "volume", "/volumes?all_tenants=1", "volumes", "/volumes/{id}?cascade=true", slow=True
     ),
     Holding("images", "image", "/images?visibility=all", "images", "/images/{id}", query="owner"),
-    Holding("floating IPs", "network", "/floatingips?", "floatingips", "/floatingips/{id}"),
-    Holding("routers", "network", "/routers?", "routers", "/routers/{id}"),
-    Holding("ports", "network", "/ports?", "ports", "/ports/{id}"),
-    Holding("networks", "network", "/networks?", "networks", "/networks/{id}"),
+    Holding("floating IPs", "network", "/floatingips", "floatingips", "/floatingips/{id}", paged=False),
+    Holding("routers", "network", "/routers", "routers", "/routers/{id}", paged=False),
+    Holding("ports", "network", "/ports", "ports", "/ports/{id}", paged=False),
+    Holding("networks", "network", "/networks", "networks", "/networks/{id}", paged=False),
+    # every project that was ever looked at has one
+    Holding(
+        "security groups",
+        "network",
+        "/security-groups",
+        "security_groups",
+        "/security-groups/{id}",
+        paged=False,
+        counts=False,
+    ),
 )
 
 
 def count(reader: Reader, project: str) -> Mapping[str, int]:
-    """How many things of each sort are in the project; one request a sort."""
-    found = {holding.name: len(_list(reader.cloud, holding, project)) for holding in HOLDINGS}
+    """How many things of each sort are in the project that are not ours to remove; one request a sort."""
+    found = {}
+    for holding in HOLDINGS:
+        if holding.counts:
+            items = _list(reader.cloud, holding, project)
+            domain = reader.site.cloud.domain
+            found[holding.name] = sum(not is_marked(item.get("description"), domain) for item in items)
     if reader.cloud.has("object"):
         headers = reader.head("object", reader.cloud.account(project))
         found["objects"] = int(headers.get("X-Account-Object-Count", 0)) if headers else 0
@@ -57,27 +78,52 @@ def destroy(work: Work, project: str) -> None:
         for item in _list(work.cloud, holding, project):
             if holding.name == "routers":
                 _unplug(work.cloud, item["id"])
-            if holding.name == "ports" and item["device_owner"].startswith("network:"):
-                continue  # goes with its router or network
             if holding.name == "images" and item.get("protected"):
-                patch = [{"op": "replace", "path": "/protected", "value": False}]
-                kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-                work.cloud.request("PATCH", "image", f"/images/{item['id']}", json=patch, headers=kind)
+                _unprotect(work.cloud, item["id"])
             _delete(work.cloud, holding.service, holding.delete_path.format(id=item["id"]))
-        if holding.name in ("servers", "volumes", "snapshots"):
+        if holding.slow:
             _wait(partial(_list, work.cloud, holding, project), f"{holding.name} of project {project}")
     if work.cloud.has("object"):
-        _empty_account(work.cloud, project)
+        _empty_account(work.cloud, project, objects=True)
+
+
+def tidy(work: Work, project: str, name: str) -> None:
+    """Remove what an empty project would leave behind in services that do not hear of its end.
+
+    That is empty containers, its default security group, and its limits, which a project made anew must not
+    inherit. What cannot be removed is said, and does no harm.
+    """
+    cloud = work.cloud
+
+    def groups() -> None:
+        for holding in HOLDINGS:
+            if not holding.counts:
+                for item in _list(cloud, holding, project):
+                    _delete(cloud, holding.service, holding.delete_path.format(id=item["id"]))
+
+    steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
+        ("object", "containers", lambda: _empty_account(cloud, project, objects=False)),
+        ("network", "security groups", groups),
+        ("network", "limits", lambda: _delete(cloud, "network", f"/quotas/{project}")),
+        ("compute", "limits", lambda: _delete(cloud, "compute", f"/os-quota-sets/{project}")),
+        ("volume", "limits", lambda: _delete(cloud, "volume", f"/os-quota-sets/{project}")),
+    )
+    for service, what, step in steps:
+        if cloud.has(service):
+            try:
+                step()
+            except CloudError as error:
+                work.say(f"{name}: its {service} {what} stay behind: {error.what}")
 
 
 def _list(cloud: Cloud, holding: Holding, project: str) -> list[dict[str, Any]]:
+    """All of one sort, but for ports that come and go with their router or network."""
     if not cloud.has(holding.service):
         return []
-    mark = "" if holding.list_path.endswith("?") else "&"
-    items: list[dict[str, Any]] = cloud.get(
-        holding.service, f"{holding.list_path}{mark}{holding.query}={project}"
-    )[holding.member]
-    return items
+    mark = "&" if "?" in holding.list_path else "?"
+    path = f"{holding.list_path}{mark}{holding.query}={project}"
+    found = pages(cloud, holding.service, path, holding.member, paged=holding.paged)
+    return [item for item in found if not item.get("device_owner", "").startswith("network:")]
 
 
 def _delete(cloud: Cloud, service: str, path: str) -> None:
@@ -95,32 +141,49 @@ def _unplug(cloud: Cloud, router: str) -> None:
             cloud.request("PUT", "network", f"/routers/{router}/remove_router_interface", json=body)
 
 
-def _empty_account(cloud: Cloud, project: str) -> None:
+def _unprotect(cloud: Cloud, image: str) -> None:
+    patch = [{"op": "replace", "path": "/protected", "value": False}]
+    kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    cloud.request("PATCH", "image", f"/images/{image}", json=patch, headers=kind)
+
+
+def _empty_account(cloud: Cloud, project: str, *, objects: bool) -> None:
     root = cloud.account(project)
-    try:
-        containers = cloud.get("object", f"{root}?format=json")
-    except Missing:
-        return
-    for container in containers:
-        path = f"{root}/{quote(container['name'], safe='')}"
-        while True:
-            objects = cloud.get("object", f"{path}?format=json&limit=1000")
-            for item in objects:
-                _delete(cloud, "object", f"{path}/{quote(item['name'], safe='/')}")
-            if len(objects) < 1000:
-                break
+    while True:
         try:
-            _delete(cloud, "object", path)
-        except Conflicting as error:
-            raise CloudError(
-                f"bucket {container['name']} filled up again while it was emptied",
-                todo="run the same command again",
-            ) from error
+            containers = cloud.get("object", f"{root}?format=json&limit={BATCH}")
+        except Missing:
+            return
+        if not containers:
+            return
+        for container in containers:
+            path = f"{root}/{quote(container['name'], safe='')}"
+            if objects:
+                empty(cloud, path)
+            try:
+                _delete(cloud, "object", path)
+            except Conflicting as error:
+                raise CloudError(
+                    f"bucket {container['name']} filled up again while it was emptied",
+                    todo="run the same command again",
+                ) from error
+
+
+def empty(cloud: Cloud, bucket: str) -> None:
+    """Delete every object in a bucket, by its path below the object store's endpoint."""
+    while True:
+        objects = cloud.get("object", f"{bucket}?format=json&limit={BATCH}")
+        for item in objects:
+            _delete(cloud, "object", f"{bucket}/{quote(item['name'], safe='/')}")
+        if not objects:
+            return
 
 
 def _wait(left: Callable[[], list[dict[str, Any]]], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
+    pause = 0.1
     while left():
         if time.monotonic() > deadline:
             raise CloudError(f"{what} are still there after {PATIENCE} s", todo="run the same command again")
-        time.sleep(1)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 3.0)

@@ -14,7 +14,7 @@ from osg_site_iaas.plan.model import KindRule, Removal, Seen, Wanted, is_marked,
 class Domain(KeystoneKind):
     """Used as it is where it exists already: a site may keep its VOs in a domain it has."""
 
-    rule = KindRule("domain", Removal.NEVER)
+    rule = KindRule("domain", Removal.NEVER, marks=("description",))
     ownership = "its description carries our mark"
     path = "/domains"
     member = "domain"

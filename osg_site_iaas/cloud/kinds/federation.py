@@ -30,7 +30,7 @@ def mapping_ref(name: str) -> Ref:
 class IdentityProvider(Kind):
     """Removing one takes its protocols, and everybody who enters by them, with it."""
 
-    rule = KindRule("identity_provider", Removal.WITHDRAW)
+    rule = KindRule("identity_provider", Removal.WITHDRAW, marks=("description",))
     service = "identity"
     ownership = "its description carries our mark"
 

@@ -20,7 +20,7 @@ def group_ref(name: str) -> Ref:
 class Group(KeystoneKind):
     """One for each VO and role that some line of its access gives. It holds no data, so it simply goes."""
 
-    rule = KindRule("group", Removal.WITHDRAW)
+    rule = KindRule("group", Removal.WITHDRAW, marks=("description",))
     ownership = "its description carries our mark"
     path = "/groups"
     member = "group"

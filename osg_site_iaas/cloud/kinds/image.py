@@ -32,7 +32,7 @@ def image_ref(name: str) -> Ref:
 class Image(Kind):
     """An image whose upload was cut off is not active; the next run makes it anew."""
 
-    rule = KindRule("image", Removal.PRUNE, disable={"status": "deactivated"})
+    rule = KindRule("image", Removal.PRUNE, marks=("tagged",), disable={"status": "deactivated"})
     service = "image"
     ownership = f"the image's tag `{SITE_TAG}DOMAIN`, and the administrator's project owns it"
 

@@ -28,7 +28,7 @@ from osg_site_iaas.plan.model import (
 class Network(NeutronKind):
     """Its provider attributes are used when it is made; Neutron does not let them change afterwards."""
 
-    rule = KindRule("network", Removal.PRUNE)
+    rule = KindRule("network", Removal.PRUNE, marks=("description", "tagged"))
     path = "/networks"
     member = "network"
 
@@ -79,7 +79,7 @@ class Network(NeutronKind):
 class Subnet(NeutronKind):
     """Its CIDR is used when it is made; Neutron does not let it change afterwards."""
 
-    rule = KindRule("subnet", Removal.PRUNE)
+    rule = KindRule("subnet", Removal.PRUNE, marks=("description", "tagged"))
     path = "/subnets"
     member = "subnet"
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Work, described, project_ref, required_id
 from osg_site_iaas.cloud.kinds import contents
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
 from osg_site_iaas.cloud.reader import VO_TAG, Reader, vo_of
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import TAG, Change, KindRule, Removal, Seen, Wanted
 
 
 class Project(KeystoneKind):
     """Removing one takes two runs: it is disabled by the first, and deleted by a later one."""
 
-    rule = KindRule("project", Removal.PRUNE, disable={"enabled": False})
+    rule = KindRule("project", Removal.PRUNE, marks=("tags",), disable={"enabled": False})
     ownership = f"the project's tag `{TAG}`"
     path = "/projects"
     member = "project"
@@ -72,13 +70,5 @@ class Project(KeystoneKind):
         project = required_id(change)
         if any(change.contents.values()):
             contents.destroy(work, project)
-        # Services keep limits for projects that Keystone no longer knows; one made anew must not inherit them.
-        for service, path in (("compute", f"/os-quota-sets/{project}"), ("network", f"/quotas/{project}")):
-            if work.cloud.has(service):
-                try:
-                    work.cloud.request("DELETE", service, path)
-                except Missing:
-                    continue
-                except CloudError as error:
-                    work.say(f"{change.ref}: its {service} limits stay behind: {error.what}")
+        contents.tidy(work, project, str(change.ref))
         super().remove(work, change)

@@ -23,7 +23,7 @@ INTERFACES = (
 class Router(NeutronKind):
     """``subnets`` are all the subnets that it joins: one that is plugged in by hand is unplugged."""
 
-    rule = KindRule("router", Removal.PRUNE)
+    rule = KindRule("router", Removal.PRUNE, marks=("description", "tagged"))
     path = "/routers"
     member = "router"
 

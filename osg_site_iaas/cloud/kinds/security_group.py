@@ -21,7 +21,7 @@ _ANYWHERE = ("0.0.0.0/0", "::/0")
 class SecurityGroup(NeutronKind):
     """The group itself; its rules are a kind of their own, so that two groups can name each other."""
 
-    rule = KindRule("security_group", Removal.PRUNE)
+    rule = KindRule("security_group", Removal.PRUNE, marks=("description", "tagged"))
     path = "/security-groups"
     member = "security_group"
 

@@ -20,7 +20,7 @@ def user_ref(name: str) -> Ref:
 class User(KeystoneKind):
     """A user without a password enters with its EC2 key; hashing none also makes a first apply much faster."""
 
-    rule = KindRule("user", Removal.PRUNE, disable={"enabled": False})
+    rule = KindRule("user", Removal.PRUNE, marks=("description",), disable={"enabled": False})
     ownership = "its description carries our mark"
     path = "/users"
     member = "user"

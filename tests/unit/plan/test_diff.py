@@ -112,6 +112,13 @@ def test_adopting_makes_it_what_is_declared():
     assert made.conflicts == ()
 
 
+def test_adopting_changes_nothing_but_the_mark_where_there_is_one():
+    rules = {**RULES, "project": KindRule("project", Removal.PRUNE, marks=("tags",))}
+    wanted = Wanted(CMS, {"enabled": True, "tags": ["ours"]})
+    (change,) = diff([wanted], [Seen(CMS, "1", {"enabled": False, "tags": []})], rules, adopt=True).changes
+    assert (change.op, change.after) == (Op.ADOPT, {"tags": ["ours"]})
+
+
 def test_an_adoption_alone_creates_and_removes_nothing():
     wanted = [Wanted(CMS, {"tag": True}), Wanted(Ref("project", ("new",)), {})]
     seen = [Seen(CMS, "1", {"tag": False}), Seen(Ref("role", ("r",)), "2", ours=True)]
