@@ -133,6 +133,8 @@ def modify_image_attribute(call: Call, parameters: Parameters) -> Answer:
         _patch(call, image, "visibility", "community")
     elif "all" in remove and image.get("visibility") in ("public", "community"):
         _patch(call, image, "visibility", "shared")
+    if add - {"all"} and image.get("visibility") == "private":
+        _patch(call, image, "visibility", "shared")
     for member in sorted(add - {"all"}):
         _member(call, "POST", f"/images/{image['id']}/members", {"member": member}, member)
     for member in sorted(remove - {"all"}):

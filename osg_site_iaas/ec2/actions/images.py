@@ -7,6 +7,7 @@ from typing import Any, Mapping, Optional
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import image_id, listed
+from osg_site_iaas.ec2.backend.http import RefusedError
 from osg_site_iaas.ec2.errors import not_found
 from osg_site_iaas.ec2.filters import compile_filters, no_paging_with_ids, page
 from osg_site_iaas.ec2.ids import check_id, ec2_id
@@ -90,6 +91,17 @@ def _executable_by(call: Call, image: Mapping[str, Any], users: Any) -> bool:
     return False
 
 
+def _asked(call: Call, given: str) -> Mapping[str, Any]:
+    """An image that Glance does not list unasked, or that is remembered and gone."""
+    try:
+        found: Mapping[str, Any] = call.cloud.get("image", f"/images/{image_id(call, given)}")
+    except RefusedError as error:
+        if error.status in (403, 404):
+            raise not_found("ami", given) from error
+        raise
+    return found
+
+
 @action(
     "ImageIds Owners ExecutableUsers MaxResults NextToken",
     filters=FILTERS,
@@ -103,16 +115,13 @@ def describe_images(call: Call, parameters: Parameters) -> Answer:
     passes = compile_filters(
         parameters, FILTERS, lambda one: {tag["Key"]: tag["Value"] for tag in one["Tags"]}
     )
-    images = {ec2_id("ami", one["id"]): one for one in listed(call, "ami")}
+    images: dict[str, Mapping[str, Any]] = {ec2_id("ami", one["id"]): one for one in listed(call, "ami")}
     wanted = parameters.get("ImageIds")
     if wanted:
         for one in wanted:
             check_id("ami", one)
             if one not in images:
-                found = call.cloud.get("image", f"/images/{image_id(call, one)}")
-                if not found:
-                    raise not_found("ami", one)
-                images[one] = found
+                images[one] = _asked(call, one)
         images = {one: images[one] for one in wanted}
     if parameters.get("Owners"):
         owners = {call.account if one == "self" else one for one in parameters["Owners"]}

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from datetime import datetime, timezone
 from typing import Any, Mapping, Optional
 
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.describe import around
 from osg_site_iaas.ec2.actions.flavours import pick_flavour
+from osg_site_iaas.ec2.actions.once import mismatch, once
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import image_id, port_ids, snapshot_ids
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.backend.servers import Document
-from osg_site_iaas.ec2.errors import Ec2Error, invalid_value, missing, not_found, unavailable
+from osg_site_iaas.ec2.errors import Ec2Error, invalid_value, missing, not_found
 from osg_site_iaas.ec2.ids import ec2_id
 from osg_site_iaas.ec2.instances import instance
 from osg_site_iaas.ec2.launch import (
@@ -30,8 +28,6 @@ from osg_site_iaas.ec2.launch import (
     user_data,
 )
 
-WAIT = 40.0  # seconds that a second request with one ClientToken waits for the first
-
 PARAMETERS = """
 ImageId InstanceType MinCount MaxCount KeyName UserData SecurityGroups SecurityGroupIds SubnetId PrivateIpAddress
 ClientToken InstanceInitiatedShutdownBehavior DisableApiTermination Placement.AvailabilityZone
@@ -41,11 +37,6 @@ BlockDeviceMappings.Ebs.VolumeSize BlockDeviceMappings.Ebs.SnapshotId BlockDevic
 NetworkInterfaces.DeviceIndex NetworkInterfaces.SubnetId NetworkInterfaces.Groups
 NetworkInterfaces.NetworkInterfaceId NetworkInterfaces.PrivateIpAddress
 """
-
-
-def _digest(parameters: Parameters) -> str:
-    kept = {name: value for name, value in parameters.items() if name not in ("ClientToken", "DryRun")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 @action(
@@ -65,54 +56,22 @@ def _digest(parameters: Parameters) -> str:
 )
 def run_instances(call: Call, parameters: Parameters) -> Answer:
     counts(parameters)
-    token, digest = parameters.get("ClientToken"), _digest(parameters)
-    if not token:
-        return _answer(call, _launch(call, parameters, digest))
-    if len(token) > 64 or not token.isascii():
-        raise invalid_value("ClientToken", token[:100], "It has at most 64 ASCII characters")
-    first = call.store.reserve(call.project, token, digest)
-    if first is not None:
-        return _repeat(call, token, digest, *first)
-    try:
-        servers = _by_token(call, token, digest)
-        if not servers:
-            servers = _launch(call, parameters, digest)
-    except Ec2Error as error:
-        # Nova may still have made what it did not answer about: the token stays taken until that can be seen.
-        if error.status != 503:
-            call.store.release(call.project, token)
-        raise
-    except BaseException:
-        call.store.release(call.project, token)
-        raise
-    call.store.fulfil(call.project, token, servers)
-    return _answer(call, servers)
-
-
-def _mismatch() -> Ec2Error:
-    return Ec2Error(
-        "IdempotentParameterMismatch",
-        "The client token has been used before, with other parameters.",
+    servers, earlier = once(
+        call,
+        parameters,
+        lambda token, digest: _by_token(call, token, digest),
+        lambda digest: _launch(call, parameters, digest),
     )
+    return _answer(call, _as_they_are(call, servers) if earlier else servers)
 
 
-def _repeat(call: Call, token: str, digest: str, first: str, servers: Any) -> Answer:
-    if first != digest:
-        raise _mismatch()
-    limit = time.monotonic() + WAIT
-    while servers is None:
-        if time.monotonic() > limit:
-            raise unavailable("compute", "the first request with this client token has not ended")
-        time.sleep(0.1)
-        found = call.store.reserve(call.project, token, digest)
-        if found is None:  # the first has failed and given the token back
-            call.store.release(call.project, token)
-            raise unavailable("compute", "the first request with this client token has failed; send it again")
-        servers = found[1]
+def _as_they_are(call: Call, servers: list[Document]) -> list[Document]:
+    """The servers that an earlier request started, as they are now."""
     gone = call.store.buried(call.project)
     reads = call.cloud.gather(*(_reader(call, one["id"]) for one in servers))
-    now = [found or gone.get(one["id"]) or {**one, "status": "DELETED"} for one, found in zip(servers, reads)]
-    return _answer(call, now)
+    return [
+        found or gone.get(one["id"]) or {**one, "status": "DELETED"} for one, found in zip(servers, reads)
+    ]
 
 
 def _reader(call: Call, key: str) -> Any:
@@ -124,7 +83,7 @@ def _by_token(call: Call, token: str, digest: str) -> list[Document]:
     found = list(call.cloud.pages("compute", "/servers/detail", "servers", {"tags": marks.token_tag(token)}))
     for server in found:
         if server["metadata"].get(marks.REQUEST) not in (None, digest):
-            raise _mismatch()
+            raise mismatch()
     return sorted(found, key=lambda one: str(one["id"]))
 
 

@@ -6,6 +6,7 @@ from typing import Any, Mapping, Optional
 
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.describe import find_servers
+from osg_site_iaas.ec2.actions.once import mismatch, once
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import listed, openstack_id
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
@@ -111,37 +112,58 @@ def describe_volumes(call: Call, parameters: Parameters) -> Answer:
 
 
 @action(
-    f"Size SnapshotId AvailabilityZone VolumeType {TAGS}",
+    f"Size SnapshotId AvailabilityZone VolumeType ClientToken {TAGS}",
     only={"Encrypted": (False,), "MultiAttachEnabled": (False,)},
-    requests="1; by snapshot 2 where it is not known yet",
+    requests="1, and 1 more with a ClientToken; by snapshot 1 more where it is not known yet",
     notes="VolumeType standard, gp2 or gp3 is the site's default type; another one must be Cinder's.",
 )
 def create_volume(call: Call, parameters: Parameters) -> Answer:
-    size, snapshot = parameters.get("Size"), parameters.get("SnapshotId")
-    if not size and not snapshot:
+    size = parameters.get("Size")
+    if not size and not parameters.get("SnapshotId"):
         raise missing("Size")
     if size is not None and size < 1:
         raise Ec2Error("InvalidParameterValue", f"Volume of {size}GiB is too small; minimum is 1GiB.")
+    (made, *_), _ = once(
+        call,
+        parameters,
+        lambda token, digest: _by_token(call, token, digest),
+        lambda digest: [_make(call, parameters, digest)],
+    )
+    return as_ec2(made)
+
+
+def _by_token(call: Call, token: str, digest: str) -> list[dict[str, Any]]:
+    query = {"metadata": str({marks.TOKEN: token})}
+    found = list(call.cloud.pages("volume", "/volumes/detail", "volumes", query))
+    if any(one["metadata"].get(marks.REQUEST) != digest for one in found):
+        raise mismatch()
+    return found
+
+
+def _make(call: Call, parameters: Parameters, digest: str) -> dict[str, Any]:
     tags = marks.requested_tags(parameters.get("TagSpecifications"), "volume")
-    kind = parameters.get("VolumeType")
+    metadata = marks.tags_as_metadata(tags)
+    if parameters.get("ClientToken"):
+        metadata.update({marks.TOKEN: parameters["ClientToken"], marks.REQUEST: digest})
+    kind, snapshot = parameters.get("VolumeType"), parameters.get("SnapshotId")
     body = {
-        "size": size,
+        "size": parameters.get("Size"),
         "name": tags.get("Name"),
         "snapshot_id": openstack_id(call, "snap", snapshot) if snapshot else None,
         "availability_zone": parameters.get("AvailabilityZone"),
         "volume_type": None if kind in (None, "standard", "gp2", "gp3") else kind,
-        "metadata": marks.tags_as_metadata(tags),
+        "metadata": metadata,
     }
     sent = {"volume": {key: value for key, value in body.items() if value is not None}}
     try:
-        made = call.cloud.json("POST", "volume", "/volumes", body=sent)["volume"]
+        made: dict[str, Any] = call.cloud.json("POST", "volume", "/volumes", body=sent)["volume"]
     except RefusedError as error:
         if error.status in (400, 404) and "zone" in error.message.lower():
             zone = str(parameters.get("AvailabilityZone"))
             raise Ec2Error("InvalidZone.NotFound", f"The zone '{zone[:60]}' does not exist.") from error
         raise translate(error) from error
     call.store.remember(call.project, {ec2_id("vol", made["id"]): made["id"]})
-    return as_ec2(made)
+    return made
 
 
 @action("VolumeId", requests="1; 2 where the id is not known yet")

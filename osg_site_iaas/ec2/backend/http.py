@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -80,7 +81,11 @@ def quota_error(error: RefusedError) -> Ec2Error:
 
 
 def _message(response: requests.Response) -> str:
-    """The sentence in an OpenStack error, of whichever service."""
+    """The sentence in an OpenStack error, of whichever service; Glance writes HTML into it."""
+    return " ".join(re.sub(r"<[^>]{1,40}>", " ", _said(response)).split())
+
+
+def _said(response: requests.Response) -> str:
     try:
         body = response.json()
     except ValueError:
