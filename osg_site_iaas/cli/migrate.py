@@ -76,6 +76,8 @@ def _in_place(path: Path, raw: bytes, new: bytes, migrated: Migrated) -> None:
         _say(f"{read.printable(str(path))}: nothing to do, it has version {schema.VERSION}")
         return
     target = Path(os.path.realpath(path))  # a link stays a link
+    if not target.is_file():
+        raise SiteError("it is no file that could be replaced", where=str(path), todo="Leave --in-place out.")
     backup = _free(target, migrated.version)
     try:
         shutil.copy2(target, backup)

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from osg_site_iaas.declaration import units
+from osg_site_iaas.declaration import fields
+from osg_site_iaas.declaration.fields import Convert
 from osg_site_iaas.declaration.model import (
     UNSET,
     VO,
@@ -31,14 +32,11 @@ from osg_site_iaas.declaration.model import (
     Site,
     Subnet,
 )
-from osg_site_iaas.declaration.read import Document, Entries, Positions, Step, dotted
+from osg_site_iaas.declaration.read import Document, Entries, Positions, Step, unpack
 from osg_site_iaas.declaration.units import Unfit
 from osg_site_iaas.errors import Problem
 
 Path_ = tuple[Step, ...]
-Convert = Callable[[Any], Any]
-_MEBIBYTES = ("ram", "swap", "min_ram")
-_GIBIBYTES = ("gigabytes", "backup_gigabytes", "per_volume_gigabytes")
 
 
 def site(document: Document, file: Path) -> tuple[Site, list[Problem]]:
@@ -76,9 +74,7 @@ class _Build:
             images=self.each(data, (), "images", self.image),
             identity_providers=self.each(data, (), "identity_providers", self.identity_provider),
             vos=self.each(data, (), "vos", self.vo),
-            accounting=Accounting(
-                **self.convert(("accounting",), _plain(_mapping(data, "accounting")), _ACCOUNTING)
-            ),
+            accounting=self.accounting(_mapping(data, "accounting")),
             caches=self.each(data, (), "caches", self.cache),
             positions=self.positions,
         )
@@ -106,14 +102,20 @@ class _Build:
         )
 
     def at(self, path: Path_) -> Position:
-        return self.positions.get(dotted(path), Position())
+        return unpack(self.document.place(path))
 
     def cloud(self, entry: Mapping[str, Any]) -> Cloud:
         given = {"name": "", "secrets": "secrets", **entry}
-        given["secrets"] = Path(self.absolute(given["secrets"]))
+        given = self.convert(("cloud",), given, {"secrets": self.absolute})
+        if "secrets" in given:
+            given["secrets"] = Path(given["secrets"])
         return Cloud(**given)
 
     def absolute(self, path: str) -> str:
+        if path.startswith("~"):
+            raise Unfit(
+                "a path that begins with ~ means another folder to each user", "Write the whole path."
+            )
         return os.path.normpath(self.folder / path)
 
     def source(self, text: str) -> str:
@@ -128,25 +130,31 @@ class _Build:
         given = {}
         for service in ("compute", "network", "volume", "object"):
             limits = _mapping(entry, service)
-            given[service] = self.convert((*path, service), limits, {name: _limit(name) for name in limits})
+            given[service] = self.convert(
+                (*path, service), limits, {name: fields.limit(name) for name in limits}
+            )
         return Quota(**given)
 
     def flavour(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Flavour:
-        given = self.convert(path, _plain(entry), _FLAVOUR)
+        given = self.convert(path, _plain(entry), fields.FLAVOUR)
         if "vos" in given:
             given["vos"] = _names(given["vos"])
         return Flavour(name=name, at=self.at(path), **{"vcpus": 1, "ram": 1, **_texts(given)})
 
     def network(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Network:
-        given = {**entry, "subnets": self.each(entry, path, "subnets", self.subnet)}
+        given = {
+            **entry,
+            **_copied(entry, "provider"),
+            "subnets": self.each(entry, path, "subnets", self.subnet),
+        }
         return Network(name=name, at=self.at(path), **given)
 
     def subnet(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Subnet:
-        given = self.convert(path, entry, _SUBNET)
+        given = self.convert(path, entry, fields.SUBNET)
         given["dns"] = tuple(
             server
             for index, text in enumerate(entry.get("dns") or ())
-            for server in self.convert((*path, "dns"), {index: text}, {index: _address}).values()
+            for server in self.convert((*path, "dns"), {index: text}, {index: fields.address}).values()
             if text is not None
         )
         return Subnet(name=name, **{"cidr": "", **given})
@@ -162,13 +170,13 @@ class _Build:
         return SecurityGroup(name=name, at=self.at(path), **{"vo": "", **entry, "rules": rules})
 
     def rule(self, path: Path_, entry: Mapping[str, Any]) -> Rule:
-        given = self.convert(path, entry, _RULE)
+        given = self.convert(path, entry, fields.RULE)
         if ":" in given.get("remote", ""):
             given.setdefault("ethertype", "IPv6")
         return Rule(**given)
 
     def image(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Image:
-        converts: dict[str, Convert] = {"source": self.source, **_IMAGE}
+        converts: dict[str, Convert] = {"source": self.source, **fields.IMAGE}
         given = self.convert(path, _plain(entry), converts)
         given["vos"] = _names(given.get("vos"))
         if given["vos"]:
@@ -204,12 +212,11 @@ class _Build:
 
     def service_user(self, path: Path_, name: str, entry: Mapping[str, Any]) -> ServiceUser:
         given = {"role": self.default.role, **entry}
-        if "password" in given:
-            given["password"] = Secret(self.source(given["password"]))
+        given = self.convert(path, given, {"password": lambda text: Secret(self.source(text))})
         return ServiceUser(name=name, at=self.at(path), **given)
 
     def bucket(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Bucket:
-        given = self.convert(path, entry, _BUCKET)
+        given = self.convert(path, entry, fields.BUCKET)
         return Bucket(
             name=name,
             quota_bytes=given.get("quota", UNSET),
@@ -217,8 +224,12 @@ class _Build:
             at=self.at(path),
         )
 
+    def accounting(self, entry: Mapping[str, Any]) -> Accounting:
+        given = {**_plain(entry), **_copied(entry, "options")}
+        return Accounting(**self.convert(("accounting",), given, fields.ACCOUNTING))
+
     def cache(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Cache:
-        given = {**_plain(entry), "vos": _names(entry.get("vos"))}
+        given = {**_plain(entry), **_copied(entry, "options"), "vos": _names(entry.get("vos"))}
         return Cache(name=name, at=self.at(path), **{"type": "", "host": "", **given})
 
 
@@ -233,6 +244,11 @@ def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
+def _copied(entry: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """A mapping of the entry as a plain one, which does not keep the places of its values."""
+    return {key: dict(entry[key])} if entry.get(key) is not None else {}
+
+
 def _names(names: Any) -> tuple[str, ...]:
     return tuple(name for name in names or () if name is not None)
 
@@ -245,35 +261,3 @@ def _texts(given: dict[str, Any]) -> dict[str, Any]:
             for key, value in given["properties"].items()
         }
     return given
-
-
-def _in(unit: str) -> Convert:
-    return lambda value: units.size(value, unit)
-
-
-def _limit(name: str) -> Convert:
-    if name in _MEBIBYTES:
-        return _in("MiB")
-    if name in _GIBIBYTES or name.startswith("gigabytes_"):
-        return _in("GiB")
-    return _in("B")
-
-
-def _cidr(value: str) -> str:
-    return str(units.network(value))
-
-
-def _gateway(value: Any) -> Any:
-    return None if value in (None, "none") else str(units.address(value))
-
-
-def _address(value: Any) -> Any:
-    return None if value is None else str(units.address(value))
-
-
-_FLAVOUR = {"ram": _in("MiB"), "swap": _in("MiB"), "disk": _in("GiB"), "ephemeral": _in("GiB")}
-_SUBNET = {"cidr": _cidr, "gateway": _gateway, "pool": units.pool}
-_RULE: Mapping[str, Convert] = {"ports": units.ports, "remote": _cidr, "protocol": str}
-_IMAGE: Mapping[str, Convert] = {"checksum": str.lower, "min_disk": _in("GiB"), "min_ram": _in("MiB")}
-_ACCOUNTING = {"collector": units.host_and_port}
-_BUCKET = {"quota": _in("B")}

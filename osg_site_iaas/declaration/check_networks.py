@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Optional
+from typing import Optional, Sequence
 
 from osg_site_iaas.declaration.finder import Finder
 from osg_site_iaas.declaration.model import Network, Router, Rule, SecurityGroup, Subnet
 from osg_site_iaas.declaration.read import Step
 from osg_site_iaas.declaration.units import Net
+
+Named = tuple[Sequence[Step], Subnet, Net]  # where a subnet is named, and its addresses
 
 _MOST_VLANS = 4094
 _TUNNELS = ("vxlan", "gre", "geneve")
@@ -19,7 +21,7 @@ _WITH_PORTS = ("tcp", "udp", "udplite", "sctp", "dccp", "6", "17", "33", "132", 
 def subnets(finder: Finder) -> None:
     """Gateway and pool lie in the subnet, and the subnets of a network apart."""
     for network in finder.site.networks:
-        before: list[Subnet] = []
+        apart = []
         for subnet in network.subnets:
             path = ("networks", network.name, "subnets", subnet.name)
             cidr = _net(subnet)
@@ -27,8 +29,8 @@ def subnets(finder: Finder) -> None:
                 continue
             _gateway(finder, path, subnet, cidr)
             _pool(finder, path, subnet, cidr)
-            _apart(finder, (*path, "cidr"), subnet, before, "a network")
-            before.append(subnet)
+            apart.append(((*path, "cidr"), subnet, cidr))
+        _apart(finder, apart, "a network")
 
 
 def _gateway(finder: Finder, path: tuple[Step, ...], subnet: Subnet, cidr: Net) -> None:
@@ -105,7 +107,7 @@ def routers(finder: Finder) -> None:
         if outside is not None and not outside.external:
             what = f"the network {outside.name} is not external"
             finder.wrong((*path, "external"), what, "Name another, or give it `external: true`.")
-        before: list[Subnet] = []
+        apart = []
         for here, name in finder.items((*path, "subnets")):
             if name not in places:
                 continue
@@ -115,8 +117,10 @@ def routers(finder: Finder) -> None:
             if other != router.name:
                 what = f"the subnet {name} has its gateway at the router {other} already"
                 finder.wrong(here, what, "Keep it at one router.")
-            _apart(finder, here, subnet, before, "a router")
-            before.append(subnet)
+            cidr = _net(subnet)
+            if cidr is not None:
+                apart.append((here, subnet, cidr))
+        _apart(finder, apart, "a router")
 
 
 def _connected(
@@ -183,19 +187,19 @@ def _remote(
             finder.wrong(here, what, "Name a group of the same VO.")
 
 
-def _apart(finder: Finder, path: tuple[Step, ...], subnet: Subnet, before: list[Subnet], where: str) -> None:
-    mine = _net(subnet)
-    for other in before:
-        theirs = _net(other)
-        if (
-            mine
-            and theirs
-            and other.name != subnet.name
-            and mine.version == theirs.version
-            and mine.overlaps(theirs)
-        ):
-            what = f"{subnet.name} ({mine}) and {other.name} ({theirs}) share addresses"
-            finder.wrong(path, what, f"The subnets of {where} must be apart.")
+def _apart(finder: Finder, subnets: Sequence[Named], where: str) -> None:
+    """Report subnets that share addresses; each path says where one of them is named."""
+    widest: dict[int, Named] = {}
+    for one in sorted(
+        subnets, key=lambda subnet: (subnet[2].version, int(subnet[2][0]), -int(subnet[2][-1]))
+    ):
+        other = widest.get(one[2].version)
+        if other is not None and one[1] is not other[1] and one[2].overlaps(other[2]):
+            first, second = sorted((one, other), key=lambda named: finder.document.place(named[0]))
+            what = f"{second[1].name} ({second[2]}) and {first[1].name} ({first[2]}) share addresses"
+            finder.wrong(second[0], what, f"The subnets of {where} must be apart.")
+        else:
+            widest[one[2].version] = one
 
 
 def _net(subnet: Subnet) -> Optional[Net]:

@@ -11,6 +11,7 @@ from osg_site_iaas.declaration.words import near
 from osg_site_iaas.errors import Problem
 
 Names = Mapping[str, Optional[frozenset[str]]]
+_MOST_HINTS = 200  # to look for the nearest name takes a while where there are many
 _SECTIONS = ("vos", "networks", "security_groups")
 
 
@@ -71,7 +72,7 @@ class Finder:
         known = self.names[section]
         if name is None or known is None or name in known:
             return True
-        meant = near(name, sorted(known))
+        meant = near(name, sorted(known)) if len(self.problems) < _MOST_HINTS else ""
         todo = f"Did you mean {meant}?" if meant else f"Add it under {section}, or remove it here."
         if section == "subnets" and not meant:
             todo = "Add it to a network, or remove it here."

@@ -58,7 +58,7 @@ def report_bytes(file: str, raw: bytes) -> Report:
         return Report(None, (other,))
     misshapen, unusable = schema.problems(document)
     problems = [*document.problems, *misshapen]
-    if not isinstance(document.data, read.Entries):
+    if not isinstance(document.data, read.Entries) or () in unusable:
         return _report(None, problems, ())
     names = finder.names(document.data)
     _remove(document.data, unusable)

@@ -6,17 +6,28 @@ recurses, and an alias is the same object, not a copy.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Optional, Union
 
 import yaml
 
 from osg_site_iaas.declaration import scalars, syntax
-from osg_site_iaas.declaration.read import Document, Entries, Items, Step, dotted, pack, printable, unpack
+from osg_site_iaas.declaration.read import (
+    MAX_PROBLEMS,
+    Document,
+    Entries,
+    Items,
+    Step,
+    dotted,
+    pack,
+    printable,
+    too_many,
+    unpack,
+)
 from osg_site_iaas.errors import Problem
 
 MAX_DEPTH = 40  # the format needs eight
-MAX_VALUES = 1_000_000  # counted with every alias expanded
+MAX_TEXT = 65536  # the longest that the format takes is 4,096
+MAX_VALUES = 500_000  # counted with every alias expanded; a site of 1,000 VOs has 40,000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -30,27 +41,7 @@ def parse(file: str, text: str) -> Document:
         return Document(file, None, (*reader.problems, syntax.problem(file, text, error, reader.opened())))
     except _Stop as stop:
         return Document(file, None, (*reader.problems, stop.problem))
-    problems = _with_paths(reader.problems, data) if reader.problems else ()
-    return Document(file, data, tuple(problems), frozenset(reader.refused))
-
-
-def _with_paths(problems: list[Problem], data: object) -> Iterator[Problem]:
-    """The problems with the paths of the keys and values that stand in their places."""
-    paths = dict(_places((), data))
-    for problem in problems:
-        path = paths.get(pack(problem.line, problem.column), ())
-        yield dataclasses.replace(problem, path=dotted(path))
-
-
-def _places(path: tuple[Step, ...], data: object) -> Iterator[tuple[int, tuple[Step, ...]]]:
-    if isinstance(data, Entries):
-        for key, value in data.items():
-            yield from ((place, (*path, key)) for place in data.places[key])
-            yield from _places((*path, key), value)
-    elif isinstance(data, Items):
-        for index, value in enumerate(data):
-            yield data.places[index], (*path, index)
-            yield from _places((*path, index), value)
+    return Document(file, data, tuple(reader.problems), frozenset(reader.refused))
 
 
 class _Stop(Exception):
@@ -124,13 +115,38 @@ class _Reader:
         """The line of the innermost [ or { that is still open; 0 if none is."""
         return next((unpack(frame.place).line for frame in reversed(self.stack) if frame.flow), 0)
 
-    def note(self, place: int, what: str, todo: str) -> None:
+    def path(self) -> str:
+        """The dotted path of the value that comes next, or of the collection whose key comes next."""
+        steps: list[Step] = []
+        for frame in self.stack:
+            if isinstance(frame.container, Items):
+                steps.append(len(frame.container))
+            elif isinstance(frame.key, str):
+                steps.append(frame.key)
+        return dotted(steps)
+
+    def at_key(self) -> bool:
+        """Whether a key comes next."""
+        return (
+            bool(self.stack)
+            and self.stack[-1].key is _NO_KEY
+            and isinstance(self.stack[-1].container, Entries)
+        )
+
+    def path_of_key(self, key: str) -> str:
+        path = self.path()
+        return f"{path}.{key}" if path else key
+
+    def note(self, place: int, what: str, todo: str, path: Optional[str] = None) -> None:
         position = unpack(place)
-        self.problems.append(Problem(self.file, position.line, position.column, "", what, todo))
+        where = self.path() if path is None else path
+        self.problems.append(Problem(self.file, position.line, position.column, where, what, todo))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _Stop(too_many(self.file))
 
     def stop(self, event: Any, what: str, todo: str) -> None:
         position = unpack(self.at(event))
-        raise _Stop(Problem(self.file, position.line, position.column, "", what, todo))
+        raise _Stop(Problem(self.file, position.line, position.column, self.path(), what, todo))
 
     def untagged(self, event: Any, place: int) -> None:
         if event.tag is not None:
@@ -146,10 +162,12 @@ class _Reader:
         word = event.value
         value: object = word
         self.untagged(event, place)
+        if len(word) > MAX_TEXT:
+            self.stop(event, f"a text of {len(word):,} characters is too long", "Is this the right file?")
         if event.implicit[0] and event.tag is None:
             value, wrong = scalars.meaning(word)
             if wrong is not None:
-                self.note(place, *wrong)
+                self.note(place, *wrong, self.path_of_key(word) if self.at_key() else None)
                 self.refused.add(place)
         self.add(value, place, 1, 0, event.anchor)
 
@@ -217,7 +235,8 @@ class _Reader:
             )
             return _BAD_KEY
         word = str(value).lower()
-        self.note(place, f"the name {word} is not a text", f'Put it in quotes: "{word}".')
+        todo = f'Put it in quotes: "{word}".'
+        self.note(place, f"the name {word} is not a text", todo, self.path_of_key(word))
         return word
 
     def put(self, container: Entries, key: str, value: object, key_place: int, place: int) -> None:

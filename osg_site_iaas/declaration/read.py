@@ -11,6 +11,7 @@ from typing import Iterator, Mapping, Optional, Sequence, Union
 from osg_site_iaas.declaration.model import Position
 from osg_site_iaas.errors import DeclarationError, Problem
 
+MAX_PROBLEMS = 5000  # who reads more?
 MAX_BYTES = 8 * 1024 * 1024  # twenty times a site of 1,000 VOs
 
 Step = Union[str, int]
@@ -154,6 +155,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def too_many(file: str) -> Problem:
+    """What ends a list of problems that nobody would read to its end."""
+    what = f"there are more than {MAX_PROBLEMS:,} problems, and these are some"
+    return Problem(file, 0, 0, "", what, "Is this the right file?")
 
 
 def line_and_column(text: str, index: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Optional
 
 from osg_site_iaas.declaration import accept, words
-from osg_site_iaas.declaration.read import Document, Step
+from osg_site_iaas.declaration.read import MAX_PROBLEMS, Document, Step, too_many
 from osg_site_iaas.errors import Problem
 
 VERSION = 1
@@ -68,24 +68,23 @@ def _validator() -> Any:
 
 
 def problems(document: Document) -> tuple[list[Problem], list[tuple[Step, ...]]]:
-    """What does not fit the schema, in words, and the paths of the values that cannot be used further."""
+    """What does not fit the schema, in words, and the paths of the values that cannot be used further.
+
+    With more than MAX_PROBLEMS the list ends early, and nothing can be used further.
+    """
     if _accept()(document.data):
         return [], []
-    found: dict[tuple[Step, ...], list[Problem]] = {}
+    found: dict[Problem, None] = {}  # without repetition: one value can break several rules in the same words
     unusable: list[tuple[Step, ...]] = []
     for error in _validator().iter_errors(document.data):
         for path, key, what, todo in words.explain(error, at(error.absolute_path) or {}):
             if document.place(path, key=key) in document.refused:
                 continue  # it is a problem already, for a better reason
-            found.setdefault(path, []).append(document.problem(path, what, todo, key=key))
+            found[document.problem(path, what, todo, key=key)] = None
+            if len(found) >= MAX_PROBLEMS:
+                return [*found, too_many(document.file)], [()]
         unusable.extend(words.unusable(error))
-    return list(_first_of_each(found.values())), unusable
-
-
-def _first_of_each(found: Iterable[list[Problem]]) -> Iterator[Problem]:
-    """Problems without repetition: one value can break several rules in the same words."""
-    for group in found:
-        yield from dict.fromkeys(group)
+    return list(found), unusable
 
 
 def at(path: Iterable[Step]) -> Optional[Schema]:

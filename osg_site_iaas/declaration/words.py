@@ -187,7 +187,7 @@ def _todo(error: Any) -> str:
         return str(message)
     examples = error.schema.get("examples")
     if examples and isinstance(examples[0], (str, int)):
-        return f"Write it like this: {shown(examples[0]).strip(chr(39))}."
+        return f"Write it like this: {' or '.join(shown(example).strip(chr(39)) for example in examples)}."
     return _first_sentence(error.schema)
 
 

@@ -39,6 +39,7 @@ def only(raw: bytes) -> Problem:
         (b"[" * 100_000, 1, 41, "it is nested more than 40 deep"),
         (b"{a: " * 100_000, 1, 161, "it is nested more than 40 deep"),
         (b"- " * 100_000, 1, 81, "it is nested more than 40 deep"),
+        (b"a: " + b"b." * 40_000, 1, 4, "a text of 80,000 characters is too long"),
         (b"&a [*a]", 1, 5, "*a stands inside &a itself"),
     ],
     ids=lambda value: value[:12] if isinstance(value, bytes) else None,
@@ -62,7 +63,7 @@ def test_an_alias_bomb_is_stopped_while_it_is_small() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     problem = only("\n".join(lines).encode())
-    assert problem.what == "it holds more than 1,000,000 values, aliases included"
+    assert problem.what == "it holds more than 500,000 values, aliases included"
     assert problem.line == 6
 
 
@@ -72,7 +73,7 @@ def test_nesting_by_aliases_counts_as_nesting() -> None:
     assert problem.what == "with its aliases it is nested more than 40 deep"
 
 
-@pytest.mark.parametrize("make", ["folder", "missing", "forbidden", "loop"])
+@pytest.mark.parametrize("make", ["folder", "missing", "forbidden", "loop", "device"])
 def test_a_file_that_cannot_be_read_is_told_with_its_name(make: str, tmp_path: Path) -> None:
     path = tmp_path / "site.yml"
     if make == "folder":
@@ -84,6 +85,8 @@ def test_a_file_that_cannot_be_read_is_told_with_its_name(make: str, tmp_path: P
             pytest.skip("this user may read every file")
     elif make == "loop":
         path.symlink_to(path)
+    elif make == "device":
+        path = Path("/proc/self/mem")  # opens, and cannot be read
     with pytest.raises(DeclarationError) as raised:
         load.report(path)
     (problem,) = raised.value.problems
@@ -119,3 +122,51 @@ def test_a_merged_key_does_not_hide_the_mappings_own() -> None:
     assert document.data["c"] == {"y": 5, "x": 1, "z": 4}
     assert document.data["d"] == {"y": 3, "z": 4, "x": 1}
     assert [problem.what for problem in document.problems] == ["<< takes a mapping, or a list of mappings"]
+
+
+def test_every_value_is_where_its_position_says() -> None:
+    text = (Path(__file__).resolve().parents[3] / "examples" / "complete.yml").read_text()
+    lines = text.splitlines()
+    data = parse.parse("site.yml", text).data
+    positions = read.Positions(data)
+    for path, position in positions.items():
+        value, name = data, ""
+        for step in steps(data, path):
+            name, value = str(step), value[step]  # type: ignore[index]
+        there = lines[position.line - 1][position.column - 1 :].lstrip("\"'")
+        if isinstance(value, (dict, list)):
+            assert there.startswith(name if not path.endswith("]") else ""), path
+        else:
+            assert there.startswith(str(value).lower() if isinstance(value, bool) else str(value)), path
+    assert len(positions) > 100
+
+
+def steps(data: object, path: str) -> list[str | int]:
+    """The steps of a dotted path, names being allowed to hold dots."""
+    if not path:
+        return []
+    if isinstance(data, dict):
+        for key, value in data.items():
+            rest = path.removeprefix(key)
+            if rest != path and (not rest or rest[0] in ".["):
+                return [key, *steps(value, rest.removeprefix("."))]
+    if isinstance(data, list) and path.startswith("["):
+        index, _, rest = path[1:].partition("]")
+        return [int(index), *steps(data[int(index)], rest.removeprefix("."))]
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"version: 1\n" * 10_000,
+        HEAD + b"vos:\n" + b"".join(b"  vo%d: 5\n" % n for n in range(10_000)),
+        HEAD + b"vos:\n" + b"".join(b"  vo%d: {acess%d: }\n" % (n, n) for n in range(10_000)),
+        HEAD + b"vos: {a: {%s}}\n" % b", ".join(b"x%d: no" % n for n in range(10_000)),
+    ],
+    ids=["keys", "types", "unknown", "words"],
+)
+def test_a_list_of_problems_ends_where_nobody_would_read_on(raw: bytes) -> None:
+    problems = load.report_bytes("site.yml", raw).problems
+    assert problems[0].what == "there are more than 5,000 problems, and these are some"
+    assert 5_000 <= len(problems) <= 10_002

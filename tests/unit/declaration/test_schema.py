@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osg_site_iaas.declaration import accept, fqan, model, reference, schema
+from osg_site_iaas.declaration import fields as conversions
 from osg_site_iaas.declaration.model import UNSET
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -197,3 +198,11 @@ def test_the_reference_page_shows_every_property_with_its_words() -> None:
     page = reference.page()
     lacking = [path for path, part in parts(FLAT) if part["description"].replace("|", "\\|") not in page]
     assert lacking == []
+
+
+def test_a_limit_is_counted_in_the_unit_that_the_schema_says() -> None:
+    units = {"limit_mebibytes": 2**10, "limit_gibibytes": 1, "limit_bytes": 2**30, "limit": 2**30}
+    for service in schema.load()["definitions"]["quota"]["properties"].values():
+        for name, part in {**service["properties"], **service.get("patternProperties", {})}.items():
+            convert = conversions.limit(name.lstrip("^").replace("(volumes|snapshots)", "volumes"))
+            assert (name, convert("1 GiB")) == (name, units[part["$ref"].rpartition("/")[2]])
