@@ -39,9 +39,10 @@ def _lines(finder: Finder) -> Iterator[tuple[VO, tuple[Step, ...], Access]]:
 
 
 def _other_vo(finder: Finder, path: tuple[Step, ...], vo: VO, fqan: str, vos: dict[str, str]) -> None:
-    groups = [part.lower() for part in fqan.split("/")[1:] if "=" not in part]
-    other = vos.get(groups[0]) if groups else None
-    if other is not None and vo.name.lower() not in groups:
+    # A group of another VO that is a VO of its own here is the rule in OSG: /fermilab/uboone is MicroBooNE.
+    groups = [part for part in fqan.split("/")[1:] if "=" not in part and "*" not in part]
+    other = vos.get(groups[0].lower()) if len(groups) == 1 else None
+    if other is not None and other.lower() != vo.name.lower():
         what = f"{fqan} lets members of VO {other} into VO {vo.name}"
         finder.doubt((*path, "fqan"), what, f"If it is not meant, move the line to {other}.")
 
