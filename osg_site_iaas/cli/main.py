@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "make OpenStack what site.yml says"),
     "adopt": ("adopt", "take over existing objects by name"),
     "whois": ("whois", "explain who a credential would be, and why"),
+    "ban": ("ban", "shut a person, a role or a VO out, and take back what they hold"),
+    "credentials": ("credentials", "service key pairs for a VO's factory"),
     "accounting": ("accounting", "read usage, deliver records, audit them"),
     "sandbox": ("sandbox", "a real OpenStack on this machine, to rehearse and test"),
     "demo": ("demo", "the whole story, end to end, in the sandbox"),
