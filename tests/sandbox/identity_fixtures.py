@@ -123,7 +123,8 @@ def _declaration(tag: str, issuer: str) -> dict[str, Any]:
                     {"fqan": "/cms/Role=pilot/Capability=NULL", "role": "manager"},
                     {"fqan": "/cms/*"},
                     {"issuer": issuer, "group": "/cms"},
-                ]
+                ],
+                "service_users": {"pilot": {"ec2_key": True}},
             },
             "ligo": {"access": [{"issuer": issuer, "scope": "compute.create", "subject": "ligo-pilot"}]},
         },
