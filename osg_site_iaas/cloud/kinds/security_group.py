@@ -184,6 +184,8 @@ def _body(rule: Rule) -> dict[str, Any]:
         body["protocol"] = rule.protocol
     if rule.ports:
         body["port_range_min"], body["port_range_max"] = rule.ports
+        if "icmp" in (rule.protocol or ""):  # for Neutron these are the type and the code; we name types only
+            del body["port_range_max"]
     if rule.remote and rule.remote not in _ANYWHERE:
         body["remote_ip_prefix"] = rule.remote
     return body
