@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import secrets as random
-import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -117,15 +116,18 @@ def write(path: Path, text: str) -> None:
     """Put a file in place whole or not at all, mode 0600, in a folder of mode 0700."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        # always the same name, so that what a killed run leaves is written over by the next; apply has a lock
+        aside = path.with_name(f".{path.name}.new")
+        aside.unlink(missing_ok=True)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(path)
+            aside.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise SiteError(
