@@ -26,10 +26,11 @@ def _state(name: str) -> dict[str, Any]:
 
 
 def _change(server: Document, current: str) -> dict[str, Any]:
+    # libcloud takes the first state in the document for the current one, as AWS orders them.
     return {
         "InstanceId": ec2_id("i", server["id"]),
-        "PreviousState": state_of(server).as_ec2(),
         "CurrentState": _state(current),
+        "PreviousState": state_of(server).as_ec2(),
     }
 
 
