@@ -28,6 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="check the settings and the model, and serve nothing"
     )
+    parser.add_argument(
+        "--table", action="store_true", help="print what is served, in Markdown, and serve nothing"
+    )
     parser.set_defaults(config=Path("/etc/osg/site-iaas/ec2.yml"))
     return parser
 
@@ -37,13 +40,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         from osg_site_iaas.ec2.actions import load_actions
+        from osg_site_iaas.ec2.conformance import table
         from osg_site_iaas.ec2.protocol.model import load_model
         from osg_site_iaas.ec2.server import serve, sessions
         from osg_site_iaas.ec2.settings import load_settings
 
+        served = [name for name, action in load_actions().items() if action.service == "ec2"]
+        if args.table:
+            print(table(load_model(served)))
+            return 0
         settings = load_settings(args.config)
         if args.check:
-            served = [name for name, action in load_actions().items() if action.service == "ec2"]
             model = load_model(served)
             sessions(settings)
             absent = sorted(set(served) - set(model.operations))
