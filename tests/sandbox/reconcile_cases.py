@@ -357,3 +357,24 @@ CASES = (
     ),
 )
 BY_KIND = {case.kind: case for case in CASES}
+
+
+def many(number: int, *, volumes: bool) -> dict[str, Any]:
+    """Sections of a site of so many VOs, each with every quota and two service users with keys."""
+    quota: dict[str, Any] = {
+        "compute": {"instances": 11, "cores": 22, "ram": "44 GiB"},
+        "network": {"network": 5, "floatingip": 3},
+        "object": {"bytes": "1 GiB"},
+    }
+    if volumes:
+        quota["volume"] = {"volumes": 12, "gigabytes": 120}
+    return {
+        "defaults": {"quota": quota},
+        "vos": {
+            f"vo{index:03d}": {
+                "access": [{"fqan": f"/vo{index:03d}/*"}],
+                "service_users": {"pilot": {"ec2_key": True}, "data": {"ec2_key": True}},
+            }
+            for index in range(number)
+        },
+    }
