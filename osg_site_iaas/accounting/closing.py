@@ -67,7 +67,7 @@ def release(ledger: Ledger, find_owners: FindOwners, settings: Settings) -> int:
         page.clear()
         return len(entries)
 
-    for stored in ledger.slices(state=states.HELD):
+    for stored in ledger.kept(states.HELD):
         anybody = anybody or find_owners(())  # whether the project has a VO needs no user's name
         made = entry(stored.found, _origin(stored), anybody.owner(stored.project, stored.user), settings)
         if made.state == states.HELD:

@@ -25,6 +25,10 @@ POISON = "poison"  # the collector refuses its record
 SUPPRESSED = "suppressed"  # never to be sent, by configuration
 
 
+PAGE = 1000  # rows read at a time
+WHOLE = "SELECT slice.*, uuid, project, user, name, image FROM slice JOIN server ON server.id = slice.server"
+
+
 class Entry(NamedTuple):
     """A slice to be stored: with its record if there is to be one, else with the reason why not."""
 
@@ -85,6 +89,7 @@ class Ledger:
                 [(bundle, number) for number in numbers],
             )
             self._store.keep("bundle", bundle)
+            self._store.keep("sent", (self._store.note("sent") or 0) + len(numbers))
 
     def refuse(self, number: int, why: str) -> None:
         """The collector does not take this one; it is kept aside with its record."""
@@ -106,30 +111,69 @@ class Ledger:
                 [(entry.vo, entry.state, entry.record, entry.why, number) for number, entry in entries],
             )
 
-    def counts(self) -> Mapping[str, int]:
-        """How many slices are in each state."""
-        rows = self._store.rows("SELECT state, count(*) AS n FROM slice GROUP BY state")
-        return {row["state"]: row["n"] for row in rows}
+    def waiting(self) -> Mapping[str, int]:
+        """How many slices are in the outbox, held back and refused; what there are none of is left out."""
+        counts = {
+            state: self._store.number(f"SELECT count(*) FROM slice WHERE state = '{state}'")  # noqa: S608
+            for state in (NEW, HELD, POISON)
+        }
+        return {state: count for state, count in counts.items() if count}
 
-    def slices(
-        self, *, start: int = 0, end: int = 1 << 40, state: str = "", after: int = 0, count: int = 1 << 40
-    ) -> Iterator[Stored]:
-        """Slices that end after ``start`` and not after ``end``, by number; read in pages, so writing is safe."""
-        while count > 0:
+    def slices(self, start: int, end: int) -> Iterator[Stored]:
+        """Slices that end in (start, end], by end; read in pages, so writing meanwhile is safe."""
+        at, after = start, 1 << 62
+        while True:
             rows = list(
                 self._store.rows(
-                    "SELECT slice.*, uuid, project, user, name, image FROM slice"
-                    " JOIN server ON server.id = slice.server WHERE slice.id > ? AND slice.end > ?"
-                    " AND slice.end <= ? AND (? = '' OR state = ?) ORDER BY slice.id LIMIT ?",
-                    (after, start, end, state, state, min(count, 1000)),
+                    f"{WHOLE} WHERE (slice.end, slice.id) > (?, ?) AND slice.end <= ?"
+                    " ORDER BY slice.end, slice.id LIMIT ?",
+                    (at, after, end, PAGE),
+                )
+            )
+            for row in rows:
+                yield self._stored(row)
+            if len(rows) < PAGE:
+                return
+            at, after = rows[-1]["end"], rows[-1]["id"]
+
+    def kept(self, state: str) -> Iterator[Stored]:
+        """Slices that are held or refused (HELD, POISON), by number; writing meanwhile is safe."""
+        after = 0
+        while True:
+            rows = list(
+                self._store.rows(
+                    f"{WHOLE} WHERE slice.state = '{state}' AND slice.id > ? ORDER BY slice.id LIMIT ?",
+                    (after, PAGE),
+                )
+            )
+            for row in rows:
+                yield self._stored(row)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["id"]
+
+    def servers(self, start: int, end: int) -> Iterator[list[int]]:
+        """The numbers of servers with a slice that ends in (start, end], in pages."""
+        after = 0
+        while True:
+            rows = list(
+                self._store.rows(
+                    "SELECT DISTINCT server FROM slice WHERE server > ? AND end > ? AND end <= ?"
+                    " ORDER BY server LIMIT ?",
+                    (after, start, end, PAGE // 2),
                 )
             )
             if not rows:
                 return
-            for row in rows:
-                yield self._stored(row)
-            after = rows[-1]["id"]
-            count -= len(rows)
+            yield [row["server"] for row in rows]
+            after = rows[-1]["server"]
+
+    def of_servers(self, servers: Sequence[int], start: int, end: int) -> Iterator[Stored]:
+        """The slices of servers (by number) that reach into [start, end), in order."""
+        marks = ",".join("?" * len(servers))
+        query = f"{WHOLE} WHERE slice.server IN ({marks}) AND slice.end > ? AND slice.start < ?"
+        for row in self._store.rows(f"{query} ORDER BY slice.server, slice.start", (*servers, start, end)):
+            yield self._stored(row)
 
     def _values(self, server: int, entry: Entry) -> tuple[object, ...]:
         found = entry.found

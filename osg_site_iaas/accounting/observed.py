@@ -128,6 +128,12 @@ class Observed:
         rows = self._store.rows(f"SELECT * FROM server WHERE uuid IN ({marks}) ORDER BY id", uuids)  # noqa: S608
         return self._whole(list(rows))
 
+    def numbered(self, numbers: Sequence[int]) -> list[Known]:
+        """The servers of these numbers."""
+        marks = ",".join("?" * len(numbers))
+        rows = self._store.rows(f"SELECT * FROM server WHERE id IN ({marks}) ORDER BY id", numbers)  # noqa: S608
+        return self._whole(list(rows))
+
     def size_id(self, size: Size) -> int:
         """The stored size's number; inside a transaction if it may be new."""
         if self._undone != self._store.undone:

@@ -11,6 +11,11 @@ from osg_site_iaas.cloud.connect import Cloud, Forbidden, Missing
 from osg_site_iaas.declaration.model import Site
 
 
+def stored(store: Store, table: str) -> Mapping[str, Name]:
+    """What is remembered of names, by id, without asking Keystone; ``table`` is project or user."""
+    return {row["id"]: Name(row["name"], row["domain"]) for row in store.rows(f"SELECT * FROM {table}")}  # noqa: S608
+
+
 class People:
     """What Keystone calls the projects and users of servers."""
 
@@ -40,9 +45,7 @@ class People:
         ]
         with self._store.transaction():
             self._store.many("INSERT OR REPLACE INTO project VALUES (?,?,?)", rows)
-        return {
-            row["id"]: Name(row["name"], row["domain"]) for row in self._store.rows("SELECT * FROM project")
-        }
+        return stored(self._store, "project")
 
     def _known_users(self, wanted: set[str]) -> Mapping[str, Name]:
         known = {}

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional
+from typing import Callable, ContextManager, Iterator, Mapping, Optional
 
-from osg_site_iaas.accounting import closing
+from osg_site_iaas.accounting import closing, metrics
 from osg_site_iaas.accounting import ledger as states
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.deliver import Delivered, Delivery
@@ -24,6 +24,7 @@ from osg_site_iaas.accounting.people import People
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
 from osg_site_iaas.accounting.send import Direct, Sender
 from osg_site_iaas.accounting.settings import Settings, from_site
+from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import Site
@@ -44,7 +45,7 @@ class Report:
     closed: Mapping[str, int] = field(default_factory=dict)  # slices by what became of them
     released: int = 0  # held before, and sent now that their VO is known
     delivered: Delivered = field(default_factory=Delivered)
-    outbox: Mapping[str, int] = field(default_factory=dict)  # slices by state, after the run
+    waiting: Mapping[str, int] = field(default_factory=dict)  # slices by state, after the run
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
@@ -60,7 +61,7 @@ class Parts:
 
     source: Source
     owners: closing.FindOwners
-    sender: Optional[Sender] = None  # None: what the settings say
+    sender: Optional[ContextManager[Sender]] = None  # None: what the settings say
     requests: Callable[[], int] = lambda: 0  # made so far
 
 
@@ -118,6 +119,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def open_sender(settings: Settings) -> Iterator[Sender]:
+    """The way to the collector that the settings choose."""
+    if settings.sender == "gratia":
+        with ThroughGratia(settings.gratia_config) as library:
+            yield library
+        return
+    with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:
+        yield sender
+
+
 class _Run:
     def __init__(
         self,
@@ -164,6 +176,7 @@ class _Run:
         if not self._errors:
             with self._store.transaction():
                 self._store.keep("success", epoch(self._now))
+        self._tell_metrics()
         return Report(
             at=self._now,
             read=found,
@@ -171,7 +184,7 @@ class _Run:
             closed=closed,
             released=released,
             delivered=delivered,
-            outbox=self._ledger.counts(),
+            waiting=self._ledger.waiting(),
             warnings=tuple(self._warnings),
             errors=tuple(self._errors),
         )
@@ -209,13 +222,22 @@ class _Run:
             )
         return closed
 
+    def _tell_metrics(self) -> None:
+        if self._settings.metrics is None:
+            return
+        try:
+            told = metrics.text(status(self._store, self._now), failed=bool(self._errors))
+            metrics.write(self._settings.metrics, told)
+        except SiteError as error:
+            self._errors.append(str(error))
+
     def _deliver(self) -> Delivered:
         if not self._settings.enabled:
             self._warnings.append("accounting is not enabled: records are kept, and not sent")
             return Delivered()
         archive = Archive(self._settings.folder)
         try:
-            with self._make_sender() as sender:
+            with self._parts.sender or open_sender(self._settings) as sender:
                 delivery = Delivery(self._store, self._ledger, archive, sender, self._now, self._progress)
                 done = delivery.run(self._settings.bundle_size)
         finally:
@@ -226,16 +248,3 @@ class _Run:
             )
         archive.prune(self._now, self._settings.archive_months)
         return done
-
-    @contextmanager
-    def _make_sender(self) -> Iterator[Sender]:
-        if self._parts.sender is not None:
-            yield self._parts.sender
-            return
-        settings = self._settings
-        if settings.sender == "gratia":
-            with ThroughGratia(settings.gratia_config) as library:
-                yield library
-            return
-        with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:
-            yield sender

@@ -40,8 +40,10 @@ CREATE TABLE slice (
     final INTEGER NOT NULL, assumed TEXT NOT NULL, public_ips INTEGER NOT NULL, volumes INTEGER NOT NULL,
     vo TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL DEFAULT '', bundle INTEGER, record TEXT,
     UNIQUE (server, start));
-CREATE INDEX slice_state ON slice (state, id) WHERE state NOT IN ('sent', 'idle');
-CREATE INDEX slice_end ON slice (end);
+CREATE INDEX slice_new ON slice (id) WHERE state = 'new';
+CREATE INDEX slice_held ON slice (id) WHERE state = 'held';
+CREATE INDEX slice_poison ON slice (id) WHERE state = 'poison';
+CREATE INDEX slice_end ON slice (end, id);
 CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 """

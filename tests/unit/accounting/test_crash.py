@@ -99,7 +99,7 @@ def test_killed_at_any_line(world: World, tmp_path: Path) -> None:
         killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         report = world.run(END + 2 * HOUR, folder=here)
         assert report.ok
-        assert report.outbox.get("new") is None
+        assert report.waiting.get("new") is None
         sent = Store(here).number(
             "SELECT sum(wall * vcpus) FROM slice JOIN size ON size.id = size WHERE state='sent'"
         )

@@ -199,7 +199,7 @@ def test_what_belongs_to_no_vo_is_held_until_it_does(world: World) -> None:
     world.live(told)
     world.vos = ("cms",)
     report = world.run(END + HOUR)
-    held = report.outbox[HELD]
+    held = report.waiting[HELD]
     assert held
     assert any("belong to no VO" in text for text in report.warnings)
     world.vos = ("cms", "icecube", "ligo")

@@ -6,7 +6,7 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterable, Optional, Sequence
+from typing import Callable, ContextManager, Iterable, Optional, Sequence
 
 from nova_history import Life, TellingNova
 
@@ -80,7 +80,7 @@ class World:
         self.settings: Settings = replace(from_site(site(collector.address), folder / "state"), workers=2)
         self.nova = TellingNova((), 0)
         self.vos: Sequence[str] = VOS
-        self.sender: Optional[Sender] = None
+        self.sender: Optional[ContextManager[Sender]] = None
 
     def live(self, lives: Iterable[Life]) -> None:
         self.nova.lives.update({life.uuid: life for life in lives})

@@ -1,0 +1,223 @@
+"""The subcommands of ``accounting`` that look at a window of time: audit, replay, export, statement."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import sys
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional, TextIO
+
+from osg_site_iaas.accounting import egi, export
+from osg_site_iaas.accounting.archive import Archive
+from osg_site_iaas.accounting.audit import Audit, audit, unknown
+from osg_site_iaas.accounting.ledger import POISON, Ledger
+from osg_site_iaas.accounting.model import epoch, iso
+from osg_site_iaas.accounting.nova import NovaApi
+from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.owners import Owners
+from osg_site_iaas.accounting.people import stored
+from osg_site_iaas.accounting.reading import read
+from osg_site_iaas.accounting.replay import replay
+from osg_site_iaas.accounting.run import locked, open_sender
+from osg_site_iaas.accounting.settings import Settings
+from osg_site_iaas.accounting.statement import Month, day_rows, statements
+from osg_site_iaas.accounting.statement_html import page
+from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.cli import terminal
+from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import SiteError
+
+LATE = 26 * 3600  # seconds after which a record should have been sent
+Connect = Callable[[], Cloud]
+
+
+def configure(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    window = argparse.ArgumentParser(add_help=False)
+    for name, words in (("--from", "the window's start"), ("--to", "the window's end; now if left out")):
+        window.add_argument(
+            name, dest=name[2:] + "_", type=_time, metavar="TIME", required=name == "--from",
+            help=f"{words}, as 2026-11-22 or 2026-11-22T06:00:00Z",
+        )  # fmt: skip
+    audit_parser = commands.add_parser(
+        "audit", parents=[common, window], help="compare Nova, the outbox and what was acknowledged"
+    )
+    audit_parser.add_argument(
+        "--offline", action="store_true", help="compare with what was read of Nova before"
+    )
+    replay_parser = commands.add_parser(
+        "replay", parents=[common, window], help="send again, byte for byte, what was acknowledged"
+    )
+    replay_parser.add_argument(
+        "--refused", action="store_true", help="put what the collector refused back into the outbox instead"
+    )
+    export_parser = commands.add_parser(
+        "export", parents=[common, window], help="write the window as CSV, JSON or EGI"
+    )
+    export_parser.add_argument("--format", choices=("csv", "json", "egi"), default="csv")
+    export_parser.add_argument("--out", type=Path, metavar="FILE", help="instead of standard output")
+    statement = commands.add_parser(
+        "statement", parents=[common], help="a VO's month, as HTML and CSV to mail"
+    )
+    statement.add_argument("--month", type=Month.of, required=True, metavar="YYYY-MM")
+    statement.add_argument("--vo", help="only this one, by its name in accounting (default: every VO)")
+    statement.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)"
+    )
+
+
+def run(args: argparse.Namespace, site: Site, settings: Settings, now: datetime, connect: Connect) -> int:
+    """The exit code."""
+    if args.accounting == "statement":
+        return _statement(args, site, settings)
+    start, end = epoch(args.from_), epoch(args.to_ or now)
+    if start >= end:
+        raise SiteError(
+            f"the window from {iso(start)} to {iso(end)} is empty", todo="--from comes before --to"
+        )
+    if args.accounting == "audit":
+        return _audit(args, settings, now, connect, max(start, settings.start), end)
+    if args.accounting == "replay":
+        return _replay(args, settings, start, end)
+    return _export(args, site, settings, start, end)
+
+
+def _audit(
+    args: argparse.Namespace, settings: Settings, now: datetime, connect: Connect, start: int, end: int
+) -> int:
+    strangers = []
+    if not args.offline:
+        source = NovaApi(connect(), now)
+        with (
+            locked(settings.folder),
+            Store(settings.folder) as store,
+            terminal.progress("reading Nova") as step,
+        ):
+            strangers = unknown(store, source, start)
+            read(store, Observed(store), source, settle=settings.settle, workers=settings.workers,
+                 progress=lambda what, count: step(what, count, 0))  # fmt: skip
+    with Store(settings.folder, readonly=True) as store:
+        observed = Observed(store)
+        found = audit(
+            store, observed, Ledger(store, observed), Archive(settings.folder), start, end, epoch(now) - LATE
+        )
+    found = dataclasses.replace(found, findings=(*strangers, *found.findings))
+    if args.json:
+        terminal.dump(dataclasses.asdict(found))
+    else:
+        for line in _audit_lines(found):
+            print(line)
+    return 2 if found.findings else 0
+
+
+def _audit_lines(found: Audit) -> Iterator[str]:
+    yield f"window   {iso(found.start)} to {iso(found.end)}, {found.servers} servers"
+    yield f"Nova     {found.nova_core_seconds / 3600:.2f} core-hours closed"
+    for state, seconds in sorted(found.charged.items()):
+        yield f"{state:8} {seconds / 3600:.2f} core-hours"
+    for finding in found.findings:
+        yield str(finding)
+    yield f"{len(found.findings)} findings" if found.findings else "every second is covered once"
+
+
+def _replay(args: argparse.Namespace, settings: Settings, start: int, end: int) -> int:
+    with locked(settings.folder), Store(settings.folder) as store:
+        ledger = Ledger(store, Observed(store))
+        if args.refused:
+            print(f"{ledger.retry(POISON)} refused records are in the outbox again; the next run sends them")
+            return 0
+        archive = Archive(settings.folder)
+        with open_sender(settings) as sender, terminal.progress("sending again") as step:
+            done = replay(
+                ledger, archive, sender, start, end, bundle_size=settings.bundle_size,
+                progress=lambda what, count: step(what, count, 0),
+            )  # fmt: skip
+    if args.json:
+        terminal.dump(dataclasses.asdict(done))
+    else:
+        print(f"{done.records} records sent again in {done.bundles} bundles, byte for byte")
+    if done.missing:
+        terminal.say(f"{done.missing} records are not in the archive any more")
+    if done.stopped:
+        raise SiteError(
+            f"the collector did not take the rest: {done.stopped}", todo="run the same command again"
+        )
+    return 2 if done.missing else 0
+
+
+def _export(args: argparse.Namespace, site: Site, settings: Settings, start: int, end: int) -> int:
+    with Store(settings.folder, readonly=True) as store, _output(args.out) as file:
+        observed = Observed(store)
+        ledger = Ledger(store, observed)
+        projects, users = stored(store, "project"), stored(store, "user")
+        if args.format == "egi":
+            owners = Owners(site, projects, users, vo_override=settings.vo_override)
+            found = egi.machines(observed, ledger, lambda wanted: owners, start, end)
+            service = f"https://{settings.probe.host}"
+            for message in egi.messages(egi.fields(one, settings.probe.site_name, service) for one in found):
+                file.write(message)
+            return 0
+        rows = export.rows(
+            ledger.slices(start, end),
+            {number: name.name for number, name in projects.items()},
+            {number: name.name for number, name in users.items()},
+        )
+        (export.write_csv if args.format == "csv" else export.write_json)(file, rows)
+    return 0
+
+
+def _statement(args: argparse.Namespace, site: Site, settings: Settings) -> int:
+    month: Month = args.month
+    with Store(settings.folder, readonly=True) as store:
+        ledger = Ledger(store, Observed(store))
+        users = {number: name.name for number, name in stored(store, "user").items()}
+        found = statements(ledger.slices(month.start, month.end), month, users)
+    if args.vo is not None and args.vo not in found:
+        raise SiteError(
+            f"VO {args.vo} used nothing in {month}", todo=f"there are {', '.join(found) or 'no VOs at all'}"
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for vo, statement in found.items():
+        if args.vo in (None, vo):
+            name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in vo)
+            html = args.out / f"{name}-{month}.html"
+            text = page(statement, site=settings.probe.site_name, collector=settings.collector.host)
+            html.write_text(text, encoding="utf-8")
+            rows = day_rows(statement)
+            with open(html.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+            written.append({"vo": vo, "html": str(html), "core_hours": round(statement.total.core / 3600, 4)})
+    if args.json:
+        terminal.dump(written)
+    else:
+        for one in written:
+            print(f"{one['vo']:20} {one['core_hours']:>14} core-hours   {one['html']}")
+        if not written:
+            print(f"nobody used anything in {month}")
+    return 0
+
+
+@contextmanager
+def _output(path: Optional[Path]) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        yield file
+
+
+def _time(text: str) -> datetime:
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+        except ValueError:
+            continue
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time: write 2026-11-22 or 2026-11-22T06:00:00Z")
