@@ -117,6 +117,8 @@ class Mapping(Kind):
     def share(
         self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
     ) -> Optional[Wanted]:
+        if wanted is None and (seen is None or not seen.ours):
+            return None  # another site's groups may have the same names
         there = seen.attrs["rules"] if seen else []
         rules = grid.merged(there, wanted.attrs["rules"] if wanted else [], groups)
         item = wanted or (Wanted(seen.ref) if seen else None)

@@ -111,6 +111,15 @@ def test_a_new_vo_is_added_to_the_mapping_behind_the_others(site):
     assert change.needs == (Ref("group", ("dune-member",)),)
 
 
+def test_the_mapping_of_another_site_with_groups_of_the_same_names_is_left_alone(site):
+    theirs = Ref("mapping", ("osg-site-iaas-elsewhere",))
+    rules = next(item for item in as_made(site).seen if item.ref == MAPPING).attrs["rules"]
+    world = as_made(site)
+    world = replace(world, seen=(*world.seen, Seen(theirs, "1", {"rules": rules}, ours=False)))
+    made = plan(cms(access=[]), world, scope=CMS)
+    assert theirs not in {item.ref for item in (*made.changes, *made.conflicts)}
+
+
 def test_the_mapping_that_loses_its_last_vo_lets_nobody_in():
     world = as_made(cms(access=[{"fqan": "/cms/*"}]))
     nobody = site_from(
