@@ -12,7 +12,7 @@ import argparse
 
 from osg_site_iaas.cli import reconcile, terminal
 from osg_site_iaas.cli.apply import reconcile_site
-from osg_site_iaas.plan import document, render
+from osg_site_iaas.plan import render
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         return reconcile_site(args, adopt=True)
     site, cloud = reconcile.look(args)
-    _, plan = reconcile.make(args, site, cloud, adopt=True)
+    prune = reconcile.prune_of(args)
+    _, plan = reconcile.make(args, site, cloud, prune=prune, adopt=True)
     if args.json:
-        terminal.dump(document.to_data(plan))
+        terminal.dump(reconcile.as_data(plan, prune))
     else:
         terminal.show(render.lines(plan, unmanaged=len(plan.unmanaged) if args.unmanaged else 20))
     return 2 if plan.changes or plan.conflicts else 0

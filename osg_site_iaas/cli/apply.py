@@ -16,23 +16,26 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from osg_site_iaas.cli import reconcile, terminal
 from osg_site_iaas.cloud.apply import Outcome, apply, check_login
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.lock import held
+from osg_site_iaas.cloud.observe import World
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError, StalePlan
 from osg_site_iaas.plan import document, render
-from osg_site_iaas.plan.model import Change
+from osg_site_iaas.plan.model import Change, Plan, Prune
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of ``apply``."""
     reconcile.add_options(parser)
     parser.add_argument(
-        "--plan", metavar="FILE", help="carry out this plan, written by `plan --out`, and no other"
+        "--plan",
+        metavar="FILE",
+        help="carry out this plan, written by `plan --out`, and no other; it says itself what may be removed",
     )
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask at a terminal")
     parser.add_argument(
@@ -57,31 +60,40 @@ def reconcile_site(args: argparse.Namespace, *, adopt: bool) -> int:
 
 
 def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int:
-    world, plan = reconcile.make(args, site, cloud, adopt=adopt)
+    kept = reconcile.kept_plan(Path(args.plan)) if getattr(args, "plan", None) else None
+    prune = kept.prune if kept else reconcile.prune_of(args)
+    world, plan = reconcile.make(args, site, cloud, prune=prune, adopt=adopt)
     if not args.json:
         terminal.show(render.lines(plan, unmanaged=len(plan.unmanaged) if args.unmanaged else 20))
-    if getattr(args, "plan", None):
-        expected = reconcile.kept_checksum(Path(args.plan))
-        if document.checksum(plan) != expected:
-            raise StalePlan(
-                f"the world or {site.file.name} has changed since {args.plan} was written",
-                todo="read the new plan above, and write it with `plan --out`; nothing was changed",
-            )
-    if plan.conflicts:
+    try:
+        _check(args, cloud, plan, kept)
+    except SiteError as error:
         if args.json:
-            terminal.dump({**document.to_data(plan), "applied": False})
-        raise SiteError(
-            f"{len(plan.conflicts)} declared objects cannot be had, so nothing was changed",
-            todo="settle what stands under “In the way”",
-        )
-    reconcile.guard(args, plan)
-    check_login(cloud, plan)
+            terminal.dump({**reconcile.as_data(plan, prune), "applied": False, "refused": str(error)})
+        raise
     if plan.changes and not _agreed(args):
         terminal.say("nothing was changed")
         return 2
     outcome = _apply(args, site, cloud, world, plan)
-    _report(args, plan, outcome, cloud)
+    _report(args, plan, prune, outcome, cloud)
     return 1 if outcome.failed else 0
+
+
+def _check(args: argparse.Namespace, cloud: Cloud, plan: Plan, kept: Optional[reconcile.Kept]) -> None:
+    """Raise SiteError if the plan must not be carried out, as it is or by this login."""
+    if kept is not None and document.checksum(plan) != kept.checksum:
+        raise StalePlan(
+            f"the world or {Path(args.site).name} has changed since {args.plan} was written",
+            todo="read the new plan, and write it with `plan --out`; nothing was changed",
+        )
+    if plan.conflicts:
+        number = len(plan.conflicts)
+        raise SiteError(
+            f"{number} declared object{'s' if number > 1 else ''} cannot be had, so nothing was changed",
+            todo="settle what stands under “In the way”",
+        )
+    reconcile.guard(args, plan)
+    check_login(cloud, plan)
 
 
 def _agreed(args: argparse.Namespace) -> bool:
@@ -90,7 +102,7 @@ def _agreed(args: argparse.Namespace) -> bool:
     return terminal.err.input("Carry this out? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: Any, plan: Any) -> Outcome:
+def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: World, plan: Plan) -> Outcome:
     total = len(plan.changes)
     count = 0
     with terminal.progress("Applying", total) as step:
@@ -105,11 +117,11 @@ def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: Any, plan:
         return apply(cloud, site, world, plan, workers=args.workers, progress=tell, say=terminal.say)
 
 
-def _report(args: argparse.Namespace, plan: Any, outcome: Outcome, cloud: Cloud) -> None:
+def _report(args: argparse.Namespace, plan: Plan, prune: Prune, outcome: Outcome, cloud: Cloud) -> None:
     if args.json:
         terminal.dump(
             {
-                **document.to_data(plan),
+                **reconcile.as_data(plan, prune),
                 "applied": True,
                 "done": len(outcome.done),
                 "failed": [

@@ -32,18 +32,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 with nothing to do, else 2."""
+    prune = reconcile.prune_of(args)
     if args.recorded:
         site = load(Path(args.site))
         world = _recorded(Path(args.recorded))
-        made = plan(site, world, prune=reconcile.prune_of(args))
+        made = plan(site, world, prune=prune)
         requests = {}
     else:
         site, cloud = reconcile.look(args)
-        world, made = reconcile.make(args, site, cloud)
+        world, made = reconcile.make(args, site, cloud, prune=prune)
         requests = dict(sorted(cloud.requests.items()))
     if args.record:
         _record(Path(args.record), world)
-    data = {**document.to_data(made), "site": str(site.file), "requests": requests}
+    data = {**reconcile.as_data(made, prune), "site": str(site.file), "requests": requests}
     if args.out:
         _write(Path(args.out), data)
     if args.json:

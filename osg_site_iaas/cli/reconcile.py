@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cloud.connect import Cloud, connect
@@ -13,7 +13,7 @@ from osg_site_iaas.cloud.observe import World, observe, plan
 from osg_site_iaas.declaration.load import load
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.plan import safety
+from osg_site_iaas.plan import document, safety
 from osg_site_iaas.plan.diff import adoptions
 from osg_site_iaas.plan.model import Plan, Prune
 
@@ -69,12 +69,26 @@ def look(args: argparse.Namespace) -> tuple[Site, Cloud]:
     return site, cloud
 
 
-def make(args: argparse.Namespace, site: Site, cloud: Cloud, *, adopt: bool = False) -> tuple[World, Plan]:
+def make(
+    args: argparse.Namespace, site: Site, cloud: Cloud, *, prune: Prune, adopt: bool = False
+) -> tuple[World, Plan]:
     """Read the world and compare, with progress."""
     with terminal.progress("Reading the cloud") as step:
         world = observe(cloud, site, workers=args.workers, progress=step)
-    made = plan(site, world, prune=prune_of(args), adopt=adopt)
+    _known(prune, world)
+    made = plan(site, world, prune=prune, adopt=adopt)
     return world, adoptions(made) if adopt else made
+
+
+def _known(prune: Prune, world: World) -> None:
+    """Raise SiteError for a VO that is to be destroyed and that nothing of ours belongs to: a slip of the pen."""
+    known = {item.vo for item in world.seen if item.ours and item.vo}
+    strange = sorted(prune.destroy - known)
+    if strange:
+        raise SiteError(
+            f"nothing of ours belongs to a VO {strange[0]!r}, so it cannot be destroyed",
+            todo=f"these are there: {', '.join(sorted(known)) or 'none'}",
+        )
 
 
 def guard(args: argparse.Namespace, made: Plan) -> None:
@@ -83,11 +97,27 @@ def guard(args: argparse.Namespace, made: Plan) -> None:
         safety.check(made, max_taken=args.max_removed / 100)
 
 
-def kept_checksum(path: Path) -> str:
-    """The checksum in a plan that was written to a file."""
+@dataclass(frozen=True)
+class Kept:
+    """What must be known of a plan that was written to a file."""
+
+    checksum: str
+    prune: Prune
+
+
+def kept_plan(path: Path) -> Kept:
+    """The plan in a file; SiteError if it holds none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        checksum: Optional[str] = data["checksum"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SiteError(f"{path} is not a plan: {error}", todo="write one with `plan --out FILE`") from error
-    return str(checksum)
+        prune = data["prune"]
+        return Kept(str(data["checksum"]), Prune(bool(prune["enabled"]), frozenset(prune["destroy"])))
+    except OSError as error:
+        raise SiteError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SiteError(f"{path} is not a plan", todo="write one with `plan --out FILE`") from error
+
+
+def as_data(made: Plan, prune: Prune) -> dict[str, object]:
+    """A plan as JSON-able data, with what it was allowed to remove."""
+    allowed = {"enabled": prune.enabled, "destroy": sorted(prune.destroy)}
+    return {**document.to_data(made), "prune": allowed}

@@ -244,7 +244,8 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
         raise CloudError(f"clouds.yaml entry {name!r} cannot be used: {_words(error)}") from error
     session.timeout = session.timeout or TIMEOUT
     for scheme in ("http://", "https://"):
-        session.session.mount(scheme, ksa_session.TCPKeepAliveAdapter(pool_maxsize=workers + 2))
+        # so many of each service at once, and all services may be behind one name
+        session.session.mount(scheme, ksa_session.TCPKeepAliveAdapter(pool_maxsize=workers * len(SERVICES)))
     return Cloud(
         session,
         name=name,

@@ -239,6 +239,15 @@ def change(data: Any, kind: str, *key: str) -> Any:
     return found[0] if found else None
 
 
+def log_in(rig: Rig, user: str, password: str) -> None:
+    """Log a user of the site in to project cms; an AssertionError if Keystone refuses."""
+    who = {"name": user, "domain": {"name": rig.domain}, "password": password}
+    scope = {"project": {"name": "cms", "domain": {"name": rig.domain}}}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}, "scope": scope}}
+    answer = requests.post(f"{rig.hand.auth_url}/auth/tokens", json=body, timeout=60)
+    assert answer.status_code == 201, answer.text
+
+
 def make_rig(clouds: Path, folder: Path, *, entry: str = "sandbox", tag: Optional[str] = None) -> Rig:
     """A site that nobody else has."""
     folder.mkdir(parents=True, exist_ok=True)

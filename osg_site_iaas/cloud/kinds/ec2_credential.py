@@ -73,29 +73,30 @@ class Ec2Credential(Kind):
                 )
 
     def create(self, work: Work, change: Change) -> str:
+        return self._make(work, change, *secrets.ec2_key(work.secrets, change.ref.key[0]))
+
+    def update(self, work: Work, change: Change) -> None:
+        """Its file is lost, or its VO has another project now."""
         (user,) = change.ref.key
-        access, secret = secrets.ec2_key(work.secrets, user)
+        path = f"/credentials/{required_id(change)}"
+        blob = json.loads(work.cloud.get("identity", path, hidden=[])["credential"]["blob"])
+        if "kept" in change.after:
+            secrets.write_ec2_key(work.secrets, user, blob["access"], blob["secret"])
+        if "project" in change.after:  # Keystone lets it not be changed; the same key is made anew
+            forget(work, "identity", path)
+            self._make(work, change, blob["access"], blob["secret"])
+
+    @staticmethod
+    def _make(work: Work, change: Change, access: str, secret: str) -> str:
         body = {
             "type": "ec2",
-            "user_id": work.ids[user_ref(user)],
+            "user_id": work.ids[user_ref(change.ref.key[0])],
             "project_id": work.ids[project_ref(change.after["project"])],
             "blob": json.dumps({"access": access, "secret": secret, TAG: work.site.cloud.domain}),
         }
         with suppress(Conflicting):  # made by a run that was killed before it heard so
             work.cloud.request("POST", "identity", "/credentials", json={"credential": body}, hidden=[secret])
         return hashlib.sha256(access.encode()).hexdigest()  # as Keystone makes ids of EC2 keys
-
-    def update(self, work: Work, change: Change) -> None:
-        """Its file is lost, or its VO has another project now."""
-        path = f"/credentials/{required_id(change)}"
-        item = work.cloud.get("identity", path, hidden=[])["credential"]
-        blob = json.loads(item["blob"])
-        if "kept" in change.after:
-            secrets.write_ec2_key(work.secrets, change.ref.key[0], blob["access"], blob["secret"])
-        if "project" in change.after:
-            # Keystone wants the blob again with every change
-            body = {"project_id": work.ids[project_ref(change.after["project"])], "blob": item["blob"]}
-            work.cloud.request("PATCH", "identity", path, json={"credential": body}, hidden=[blob["secret"]])
 
     def remove(self, work: Work, change: Change) -> None:
         user, access = change.ref.key
