@@ -54,7 +54,7 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(RUN): setup.cfg | $(BIN)/python
-	@echo "Installing the package into $(VENV)" && $(BIN)/python -m pip install --quiet --editable .
+	@echo "Installing the package into $(VENV)" && $(BIN)/python -m pip install --quiet --editable ".[demo]"
 	@touch $@
 
 $(DEV): $(RUN) requirements/dev.txt

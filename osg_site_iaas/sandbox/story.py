@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +21,7 @@ import yaml
 from osg_site_iaas.accounting import run as usage
 from osg_site_iaas.cloud import secrets
 from osg_site_iaas.cloud.apply import apply, check_login
-from osg_site_iaas.cloud.connect import Cloud, Missing, connect
+from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.cloud.observe import observe, plan
 from osg_site_iaas.declaration.load import check, load
 from osg_site_iaas.declaration.model import Site
@@ -77,7 +78,9 @@ class Story:
         self._site: Optional[Site] = None
         self._admin: Optional[Cloud] = None
         self._vo: Optional[Cloud] = None
-        self._server = ""
+        self._ec2: Any = None
+        self._instance = ""  # as the EC2 door names it
+        self._server = ""  # as Nova does
         self.record = ""
 
     def steps(self) -> Iterator[Step]:
@@ -89,7 +92,7 @@ class Story:
         yield Step("Apply", self.apply)
         yield Step("Plan again", self.plan_again)
         yield Step(f"Log in as VO {VO}", self.log_in)
-        yield Step("Start a server", self.start_server)
+        yield Step("Start a server with boto3", self.start_server)
         yield Step("End it, and read its usage", self.end_server)
         yield Step("Deliver its usage record", self.account)
 
@@ -177,12 +180,11 @@ class Story:
     def log_in(self, progress: Progress) -> str:
         """A token of the VO's own, from its password user."""
         vo = self.site.vo(VO)
-        user = next(user.name for user in vo.service_users if user.name.endswith(f"-{USER}"))
-        password = secrets.read(secrets.password_file(self.site.cloud.secrets, user)).strip()
+        password = secrets.read(secrets.password_file(self.site.cloud.secrets, self._user)).strip()
         entry = {
             "auth": {
                 "auth_url": self.sandbox.endpoints["keystone"],
-                "username": user,
+                "username": self._user,
                 "password": password,
                 "project_name": vo.project,
                 "user_domain_name": self.site.cloud.domain,
@@ -205,31 +207,41 @@ class Story:
         return self.folder / "clouds.yaml"
 
     def start_server(self, progress: Progress) -> str:
-        """A server of the VO's own choosing, active."""
-        cloud = self._as_vo()
-        flavour = _find(cloud.get("compute", "/flavors")["flavors"], "osg.small")
-        image = _find(cloud.get("image", "/images?name=osg-worker")["images"], "osg-worker")
-        network = _find(cloud.get("network", "/networks?name=workers")["networks"], "workers")
+        """A server by EC2, signed with the VO's own key."""
+        with _in_words():
+            return self._start(progress)
+
+    def _start(self, progress: Progress) -> str:
+        self._ec2 = self._door()
+        image = self._ec2.describe_images(Filters=[{"Name": "name", "Values": ["osg-worker"]}])["Images"]
+        if not image:
+            raise SandboxError("the VO does not see image osg-worker", todo="was it taken out of site.yml?")
         name = datetime.now(timezone.utc).strftime("worker-%H%M%S")
-        body = {"name": name, "flavorRef": flavour, "imageRef": image, "networks": [{"uuid": network}]}
-        made = cloud.request("POST", "compute", "/servers", json={"server": body}).json()
-        self._server = made["server"]["id"]
-        server = self._wait(lambda found: found and found["status"] in ("ACTIVE", "ERROR"), progress)
-        if server["status"] != "ACTIVE":
-            raise SandboxError(f"Nova says {server['status']}: {server.get('fault', {}).get('message', '')}")
-        address = next(ip["addr"] for ips in server["addresses"].values() for ip in ips)
-        return f"{name} is {server['status']} at {address}"
+        made = self._ec2.run_instances(
+            ImageId=image[0]["ImageId"],
+            InstanceType="osg.small",
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+        )
+        self._instance = made["Instances"][0]["InstanceId"]
+        server = self._wait(("running",), progress)
+        # the door's ids are the beginnings of Nova's
+        servers = self._as_vo().get("compute", "/servers")["servers"]
+        start = self._instance[len("i-") :]
+        self._server = next(one["id"] for one in servers if one["id"].replace("-", "").startswith(start))
+        return f"{self._instance} ({name}) is running at {server['PrivateIpAddress']}"
 
     def end_server(self, progress: Progress) -> str:
-        """Let it run for a moment, delete it, and see what Nova remembers."""
-        cloud = self._as_vo()
+        """Let it run for a moment, terminate it, and see what Nova remembers."""
         for second in range(RUN_SECONDS):
             progress(f"it runs: {second + 1} of {RUN_SECONDS} s")
             time.sleep(1)
-        cloud.request("DELETE", "compute", f"/servers/{self._server}")
-        self._wait(lambda found: found is None, progress)
+        with _in_words():
+            self._ec2.terminate_instances(InstanceIds=[self._instance])
+            self._wait(("terminated",), progress)
         path = f"/servers/{self._server}/os-instance-actions"
-        actions = cloud.get("compute", path, version="2.21")["instanceActions"]
+        actions = self._as_vo().get("compute", path, version="2.21")["instanceActions"]
         return "Nova remembers: " + ", ".join(action["action"] for action in reversed(actions))
 
     def account(self, progress: Progress) -> str:
@@ -252,6 +264,14 @@ class Story:
         return records
 
     @property
+    def _user(self) -> str:
+        """The VO's service user that the demo has declared."""
+        users = [user.name for user in self.site.vo(VO).service_users if user.name.endswith(f"-{USER}")]
+        if not users:
+            raise SandboxError(f"VO {VO} has no service user {USER}", todo=f"put it back into {self.file}")
+        return users[0]
+
+    @property
     def collector_url(self) -> str:
         """Where the stand-in for OSG's collector answers."""
         return self.sandbox.box().url("collector", "")
@@ -261,19 +281,52 @@ class Story:
             raise SandboxError("nobody is logged in as the VO")
         return self._vo
 
-    def _wait(self, done: Callable[[Any], Any], progress: Progress) -> Any:
-        cloud = self._as_vo()
+    def _door(self) -> Any:
+        """boto3's EC2 client, with the key that apply made for the VO."""
+        try:
+            import boto3  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise SandboxError("boto3 is not installed", todo="pip install 'osg-site-iaas[demo]'") from error
+        folder = self.site.cloud.secrets
+        key = secrets.kept_ec2_key(folder, self._user)
+        if key is None:
+            raise SandboxError(f"there is no key of {self._user} in {folder}", todo="apply writes it again")
+        return boto3.client(
+            "ec2",
+            endpoint_url=self.sandbox.endpoints["ec2"],
+            region_name=self.site.site.region,
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
+        )
+
+    def _wait(self, states: tuple[str, ...], progress: Progress) -> Any:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            try:
-                found = cloud.get("compute", f"/servers/{self._server}")["server"]
-            except Missing:
-                found = None
-            if done(found):
+            answer = self._ec2.describe_instances(InstanceIds=[self._instance])
+            found = answer["Reservations"][0]["Instances"][0]
+            state = found["State"]["Name"]
+            if state in states:
                 return found
-            progress(f"Nova says {found['status'] if found else 'nothing'}")
-            time.sleep(0.25)
-        raise SandboxError(f"server {self._server} is not where it should be after {PATIENCE} s")
+            if state == "terminated":
+                raise SandboxError(
+                    f"{self._instance} ended: {found.get('StateReason', {}).get('Message', '')}"
+                )
+            progress(f"the EC2 door says {state}")
+            time.sleep(0.5)
+        raise SandboxError(f"{self._instance} is not {states[0]} after {PATIENCE} s")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What botocore raises, as an error that the demo can show."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise SandboxError(
+            f"boto3: {error}", todo="`osg-site-iaas sandbox logs ec2` shows the door's side"
+        ) from error
 
 
 def _readable(xml: str) -> str:
@@ -281,10 +334,3 @@ def _readable(xml: str) -> str:
     xml = xml.replace("xmlns:ns0=", "xmlns:urwg=").replace("ns0:", "urwg:")  # as it was sent
     document = minidom.parseString(xml.encode())  # noqa: S318 - our own record, back from our own collector
     return "\n".join(line for line in document.toprettyxml(indent="  ").splitlines()[1:] if line.strip())
-
-
-def _find(items: list[dict[str, Any]], name: str) -> str:
-    for item in items:
-        if item["name"] == name:
-            return str(item["id"])
-    raise SandboxError(f"the VO does not see {name}", todo="was it taken out of site.yml?")
