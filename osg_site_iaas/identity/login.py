@@ -24,7 +24,34 @@ class NoCredential(exceptions.AuthPluginException):  # type: ignore[misc]
 
 
 class _Grid(v3.FederationBaseAuth):  # type: ignore[misc]
-    """What both have in common: the address, and the unscoped token in the answer."""
+    """What both have in common: with a project it is one request, without one federation's own address."""
+
+    def get_unscoped_auth_ref(self, session: session.Session, **_: Any) -> access.AccessInfoV3:
+        return self._answer(self._send(session, "GET", self.federated_token_url))
+
+    def get_auth_ref(self, session: session.Session, **more: Any) -> access.AccessInfoV3:
+        scope = self._scope()
+        if scope is None:
+            return super().get_auth_ref(session, **more)
+        one = {"identity_provider": self.identity_provider, "protocol": self.protocol}
+        body = {"auth": {"identity": {"methods": [PROTOCOL], PROTOCOL: one}, "scope": scope}}
+        return self._answer(
+            self._send(session, "POST", f"{self.auth_url.rstrip('/')}/auth/tokens", json=body)
+        )
+
+    def _scope(self) -> Optional[dict[str, Any]]:
+        """The project asked for, in Keystone's words; None for anything else."""
+        if self.project_id:
+            return {"project": {"id": self.project_id}}
+        if not self.project_name:
+            return None
+        named = (
+            {"id": self.project_domain_id} if self.project_domain_id else {"name": self.project_domain_name}
+        )
+        return {"project": {"name": self.project_name, "domain": named}}
+
+    def _send(self, session: session.Session, method: str, url: str, **more: Any) -> Any:
+        raise NotImplementedError
 
     def _answer(self, answer: Any) -> access.AccessInfoV3:
         try:
@@ -40,23 +67,24 @@ class GridProxy(_Grid):
         super().__init__(*args, **more)
         self.proxy = proxy
 
-    def get_unscoped_auth_ref(self, session: session.Session, **_: Any) -> access.AccessInfoV3:
+    def _send(self, session: session.Session, method: str, url: str, **more: Any) -> Any:
         environ, uid = find.here()
         file = Path(self.proxy).expanduser() if self.proxy else find.proxy_file(environ, uid)
         try:
             find.read_proxy(file, dt.datetime.now(dt.timezone.utc))
         except SiteError as error:
             raise NoCredential(str(error)) from error
-        answer = session.get(
-            self.federated_token_url,
+        return session.request(
+            url,
+            method,
             authenticated=False,
             cert=(str(file), str(file)),
             redirect=False,
             # A connection that stays open would go on with the proxy of its beginning.
             headers={"Connection": "close"},
             **ca_for(environ, session),
+            **more,
         )
-        return self._answer(answer)
 
 
 class GridToken(_Grid):
@@ -66,7 +94,7 @@ class GridToken(_Grid):
         super().__init__(*args, **more)
         self.token_file = token_file
 
-    def get_unscoped_auth_ref(self, session: session.Session, **_: Any) -> access.AccessInfoV3:
+    def _send(self, session: session.Session, method: str, url: str, **more: Any) -> Any:
         environ, uid = find.here()
         if self.token_file:
             environ = {"BEARER_TOKEN_FILE": str(Path(self.token_file).expanduser())}
@@ -76,18 +104,13 @@ class GridToken(_Grid):
             raise NoCredential(str(error)) from error
         if token is None:
             raise NoCredential("no token: set BEARER_TOKEN_FILE, or use oidc-token or htgettoken")
-        if not self.federated_token_url.startswith("https:"):
+        if not url.startswith("https:"):
             raise NoCredential(f"a token is not sent in the clear: {self.auth_url} is not https")
         headers = {"Authorization": f"Bearer {token}"}
-        answer = session.post(
-            self.federated_token_url,
-            authenticated=False,
-            headers=headers,
-            redirect=False,
-            log=False,
-            **ca_for(environ, session),
-        )
-        return self._answer(answer)
+        return session.request(
+            url, method, authenticated=False, headers=headers, redirect=False, log=False,
+            **ca_for(environ, session), **more,
+        )  # fmt: skip
 
 
 def ca_for(environ: Mapping[str, str], session: session.Session) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """Around Keystone's WSGI application: turns a verified credential into the variables that Keystone's mapping reads.
 
-Those variables are set at a federated login only, from a chain that TLS has verified or a token, and removed
-from every other request. A client cannot set them: its headers arrive as ``HTTP_*``.
+Those variables are set at a login with the method ``mapped`` only, from a chain that TLS has verified or a token,
+and removed from every other request. A client cannot set them: its headers arrive as ``HTTP_*``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import logging
 import os
@@ -24,9 +25,12 @@ from osg_site_iaas.identity.refused import Refused, printable
 from osg_site_iaas.identity.settings import DEFAULT_FILE, VARIABLE, Settings
 from osg_site_iaas.identity.settings import load as load_settings
 from osg_site_iaas.identity.watched import Watched
+from osg_site_iaas.mapping import keystone
 
 log = logging.getLogger(__name__)
 _LOGIN = re.compile(r"(?:/v3)?/OS-FEDERATION/identity_providers/(?P<provider>[^/]+)/protocols/[^/]+/auth/?\Z")
+_GENERAL = re.compile(r"(?:/v3)?/auth/tokens/?\Z")
+_LARGEST_BODY = 1 << 16  # bytes of a login
 _PREFIX = "OSG_SITE_"
 _MOST = 20  # certificates of a chain
 
@@ -53,17 +57,17 @@ class GridIdentity:
         for name in [name for name in environ if name.startswith(_PREFIX)]:
             del environ[name]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        login = _LOGIN.fullmatch(path)
-        if not (login or path.endswith(welcome.PATH)) or (self._optional and not self._file.exists()):
+        provider = asked_provider(path, environ)
+        if not (provider or path.endswith(welcome.PATH)) or (self._optional and not self._file.exists()):
             return self._app(environ, start_response)
         try:
             door = self._current_door()
-            if login is None:
+            if provider is None:
                 return _reply(start_response, "200 OK", welcome.to_data(door.rules.current().site))
-            kind = door.provider_type(login["provider"])
+            kind = door.provider_type(provider)
             if kind is None:  # somebody else's identity provider: none of our business
                 return self._app(environ, start_response)
-            admitted = _enter(door, kind, login["provider"], environ)
+            admitted = _enter(door, kind, provider, environ)
         except Refused as error:
             log.warning(
                 "refused %s from=%s", error.log_line, printable(str(environ.get("REMOTE_ADDR", "-")), 60)
@@ -87,6 +91,31 @@ class GridIdentity:
                     self._door = Door(settings)
                 door = self._door
         return door
+
+
+def asked_provider(path: str, environ: Environ) -> Optional[str]:
+    """The identity provider through which a request wants to log in; None for any other request.
+
+    There are two ways: federation's own address, and the general one with the method ``mapped``, which gives a
+    token with a project in one step. The body of the latter is read, and put back as it was.
+    """
+    login = _LOGIN.fullmatch(path)
+    if login is not None:
+        return login["provider"]
+    shows = environ.get("SSL_CLIENT_VERIFY") == "SUCCESS" or environ.get("HTTP_AUTHORIZATION")
+    if environ.get("REQUEST_METHOD") != "POST" or not shows or not _GENERAL.fullmatch(path):
+        return None
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if not length.isdecimal() or int(length) > _LARGEST_BODY:
+        return None
+    body = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = io.BytesIO(body)
+    try:
+        identity = json.loads(body)["auth"]["identity"]
+        provider = identity[keystone.PROTOCOL]["identity_provider"]
+        return provider if identity["methods"] == [keystone.PROTOCOL] and isinstance(provider, str) else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # Keystone says what is wrong with it
 
 
 def _enter(door: Door, kind: str, provider: str, environ: Environ) -> Admitted:

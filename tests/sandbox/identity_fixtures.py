@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -117,6 +118,7 @@ def _declaration(tag: str, issuer: str) -> dict[str, Any]:
                 "type": "token", "remote_ids": [issuer], "audiences": [AUDIENCE], "authorization_ttl": 60,
             },
         },
+        "networks": {f"cms-{tag}": {"vo": "cms", "subnets": {f"cms-{tag}": {"cidr": "10.77.0.0/24"}}}},
         "vos": {
             "cms": {
                 "access": [
@@ -149,32 +151,37 @@ def apply(cloud: Cloud, site: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def grid_site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridSite]:
-    """The site applied, and its door open; the door is closed again at the end."""
-    folder = tmp_path_factory.mktemp("grid-site")
-    tag = uuid.uuid4().hex[:6]
+@contextlib.contextmanager
+def opened(cloud: Cloud, folder: Path, tag: str, issuer: Issuer) -> Iterator[GridSite]:
+    """The site applied, and its door open; both are gone afterwards."""
     authority = sandbox_ca(cloud)
     grid = pki.Grid(folder)
     grid.trust(authority, f"{ORG}/*")
     server = pki.end_entity(SERVER, authority, hosts=["voms.example.org"])
     grid.lsc("cms", SERVER, authority.dn)
-    with Issuer(folder) as issuer:
-        site = GridSite(cloud, folder, tag, grid, authority, server, issuer)
-        site.site_file.write_text(yaml.safe_dump(_declaration(tag, issuer.url), sort_keys=False))
-        apply(cloud, site.site_file)
-        settings = {
-            "site": str(site.site_file), "certificates": str(grid.certificates), "vomsdir": str(grid.vomsdir),
-            "hosts": ["localhost"], "issuer_ca": str(issuer.ca_file), "recheck": 0,
-            "keys": str(folder / "keys"), "logins": str(folder / "logins.sqlite"),
-        }  # fmt: skip
-        file = cloud.sandbox.folder / "identity.yml"
-        file.write_text(yaml.safe_dump(settings))
-        try:
-            yield site
-        finally:
-            file.unlink()
-            _remove(site)
+    site = GridSite(cloud, folder, tag, grid, authority, server, issuer)
+    site.site_file.write_text(yaml.safe_dump(_declaration(tag, issuer.url), sort_keys=False))
+    apply(cloud, site.site_file)
+    settings = {
+        "site": str(site.site_file), "certificates": str(grid.certificates), "vomsdir": str(grid.vomsdir),
+        "hosts": ["localhost"], "issuer_ca": str(issuer.ca_file), "recheck": 0,
+        "keys": str(folder / "keys"), "logins": str(folder / "logins.sqlite"),
+    }  # fmt: skip
+    file = cloud.sandbox.folder / "identity.yml"
+    file.write_text(yaml.safe_dump(settings))
+    try:
+        yield site
+    finally:
+        file.unlink()
+        _remove(site)
+
+
+@pytest.fixture(scope="session")
+def grid_site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridSite]:
+    """One for all tests of the session."""
+    folder = tmp_path_factory.mktemp("grid-site")
+    with Issuer(folder) as issuer, opened(cloud, folder, uuid.uuid4().hex[:6], issuer) as site:
+        yield site
 
 
 def _remove(site: GridSite) -> None:

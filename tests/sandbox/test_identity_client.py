@@ -66,6 +66,43 @@ def test_one_login_serves_openstack_awscli_and_boto3(shell: Shell, grid_site: Gr
     assert shell.run(sys.executable, "-c", script) == "0\n"
 
 
+def test_a_proxy_ends_in_a_server_of_the_vo_through_awscli_and_boto3(
+    shell: Shell, grid_site: GridSite
+) -> None:
+    if "ec2" not in grid_site.cloud.endpoints:
+        pytest.skip("this sandbox has no EC2 door")
+    admin = grid_site.cloud.connect()
+    name = f"tiny-ec2-{grid_site.tag}"
+    image = admin.image.create_image(
+        name=name, disk_format="raw", container_format="bare", data=b"x" * 512, visibility="public"
+    )
+    flavour = admin.compute.create_flavor(name=name, ram=64, vcpus=1, disk=1)
+    try:
+        answer = shell.login()
+        ami = next(
+            line.split(" = ")[1]
+            for line in Path(answer["folder"], "job.sub").read_text().splitlines()
+            if "ami_id" in line
+        )
+        run = ("aws", "ec2", "run-instances", "--image-id", ami, "--instance-type", name, "--output", "json")
+        made = json.loads(shell.run(*run))["Instances"][0]["InstanceId"]
+        (server,) = (
+            s for s in admin.compute.servers(all_projects=True) if s.project_id == answer["project_id"]
+        )
+        assert server.user_id == json.loads(shell.run("osg-iaas", "whoami", "--json"))["user_id"]
+        script = (
+            "import boto3; c = boto3.Session().client('ec2');"
+            "print([i['InstanceId'] for r in c.describe_instances()['Reservations'] for i in r['Instances']]);"
+            f"c.terminate_instances(InstanceIds=['{made}'])"
+        )
+        assert shell.run(sys.executable, "-c", script).strip() == str([made])
+        admin.compute.wait_for_delete(server, wait=60)
+    finally:
+        admin.image.delete_image(image)
+        admin.compute.delete_flavor(flavour)
+        admin.close()
+
+
 def test_the_key_stays_the_same_and_files_are_for_the_owner_alone(shell: Shell) -> None:
     folder = Path(shell.login()["folder"])
     first = (folder / "access_key_id").read_text()

@@ -183,8 +183,11 @@ def test_forged_headers_give_a_member_no_more_than_the_table(grid_site: GridSite
     assert len(answer.json()["token"]["user"]["OS-FEDERATION"]["groups"]) == 1
 
 
-@pytest.mark.parametrize("method", ["mapped", "external", "x509", "token"])
-def test_the_general_login_takes_no_identity_from_a_certificate(method: str, grid_site: GridSite) -> None:  # noqa: F811
+@pytest.mark.parametrize("method", ["external", "x509", "token", "openid"])
+def test_the_general_login_takes_no_other_identity_from_a_certificate(
+    method: str,
+    grid_site: GridSite,  # noqa: F811
+) -> None:
     file = grid_site.file(grid_site.proxy(grid_site.user("General"), CMS))
     one = {"identity_provider": grid_site.x509_provider, "protocol": "mapped", "id": "x"}
     body = {"auth": {"identity": {"methods": [method], method: one}}}
@@ -194,6 +197,25 @@ def test_the_general_login_takes_no_identity_from_a_certificate(method: str, gri
     )  # fmt: skip
     assert answer.status_code in (400, 401, 404)
     assert "X-Subject-Token" not in answer.headers
+
+
+@pytest.mark.parametrize("door", ["keystone-tls", "keystone"])
+def test_the_general_login_takes_no_identity_from_headers(door: str, grid_site: GridSite) -> None:  # noqa: F811
+    for provider in (grid_site.x509_provider, grid_site.token_provider):
+        body = {
+            "auth": {
+                "identity": {
+                    "methods": ["mapped"],
+                    "mapped": {"identity_provider": provider, "protocol": "mapped"},
+                }
+            }
+        }
+        url = f"{grid_site.cloud.endpoints[door]}/auth/tokens"
+        answer = requests.post(
+            url, json=body, verify=grid_site.ca_file, headers=forged_headers(grid_site), timeout=30
+        )
+        assert answer.status_code == 401
+        assert "X-Subject-Token" not in answer.headers
 
 
 BAD_TOKENS = {

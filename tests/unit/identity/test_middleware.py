@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from pathlib import Path
@@ -158,6 +159,49 @@ def test_refusals_say_what_to_do_in_one_line(make: Any, words: str, front: Front
     status, message = front.ask(GRID, make(front))
     assert (status, words in message, "\n" in message) == (401, True, False)
     assert front.seen == {}
+
+
+def body(provider: str = "grid", methods: Any = ("mapped",), **more: Any) -> dict[str, Any]:
+    """The general login, as a WSGI request has it."""
+    text = json.dumps(
+        {"auth": {"identity": {"methods": methods, "mapped": {"identity_provider": provider}, **more}}}
+    )
+    data = text.encode()
+    return {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": str(len(data))}
+
+
+def test_the_general_login_gives_a_project_in_one_step(front: Front) -> None:
+    asked = body()
+    sent = asked["wsgi.input"].getvalue()
+    assert front.ask("/v3/auth/tokens", member(front), **asked) == (201, "")
+    assert front.seen["OSG_SITE_USER"] == JANE
+    assert front.environ["wsgi.input"].read() == sent
+    token = front.issuer.sign(aud="https://cloud.example.org")
+    assert front.ask("/v3/auth/tokens", HTTP_AUTHORIZATION=f"Bearer {token}", **body("igwn"))[0] == 201
+    assert front.seen["OSG_SITE_IDP"] == front.issuer.url
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        body(methods=["password", "mapped"], password={}),
+        body(methods=["password"]),
+        body(methods="mapped"),
+        body(provider="other"),
+        {**body(), "CONTENT_LENGTH": "x"},
+        {**body(), "CONTENT_LENGTH": str(1 << 20)},
+        {**body(), "REQUEST_METHOD": "GET"},
+        {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(b"[[["), "CONTENT_LENGTH": "3"},
+    ],
+)
+def test_any_other_body_gets_no_identity(asked: dict[str, Any], front: Front) -> None:
+    front.ask("/v3/auth/tokens", member(front), **asked)
+    assert front.seen == {}
+
+
+def test_the_general_login_refuses_in_the_same_words(front: Front) -> None:
+    status, message = front.ask("/v3/auth/tokens", pki.proxy(front.world.jane), **body())
+    assert (status, "names no VO" in message) == (401, True)
 
 
 def test_a_credential_enters_by_its_own_provider_only(front: Front) -> None:
