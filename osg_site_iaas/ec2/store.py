@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 GONE_SECONDS = 3600  # how long a terminated instance stays visible, as in EC2
 TOKEN_SECONDS = 24 * 3600
 PENDING_SECONDS = 90  # after which a reservation whose worker died is taken over
+DOUBT_SECONDS = 20  # by then Nova has written down what it was asked for, or has not
 CHANGED_SECONDS = 900
 
 _SCHEMA = """
@@ -115,6 +116,14 @@ class Store:
         """The reservation is given up: nothing was made."""
         with self._write() as connection:
             connection.execute("DELETE FROM token WHERE project = ? AND token = ?", (project, token))
+
+    def doubt(self, project: str, token: str) -> None:
+        """It is not known whether something was made: the token is free when that can be seen in OpenStack."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE token SET at = ? WHERE project = ? AND token = ? AND answer IS NULL",
+                (time.time() - PENDING_SECONDS + DOUBT_SECONDS, project, token),
+            )
 
     # ids
 

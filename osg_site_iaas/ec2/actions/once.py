@@ -50,7 +50,9 @@ def once(
         made = found or make(digest)
     except Ec2Error as error:
         # OpenStack may still have made what it did not answer about: the token stays taken until that can be seen.
-        if error.status != 503:
+        if error.status == 503:
+            call.store.doubt(call.project, token)
+        else:
             call.store.release(call.project, token)
         raise
     except BaseException:
