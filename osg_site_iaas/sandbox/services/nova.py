@@ -44,6 +44,8 @@ class Nova(Service):
                 "shelved_poll_interval": -1,
                 "running_deleted_instance_action": "noop",
             },
+            # A tenth of the time of a request, for developers of Nova.
+            "api": {"response_validation": "ignore"},
             "api_database": {"connection": box.database("nova_api")},
             "database": {"connection": box.database("nova")},
             "keystone_authtoken": authtoken(box, "nova"),

@@ -66,6 +66,7 @@ class Swift(Service):
             "workers": 0,
             "swift_dir": box.etc / "swift",
             "log_name": port,
+            "log_level": "WARNING",
         }
 
     def _proxy(self, box: Box) -> dict[str, dict[str, object]]:
@@ -98,6 +99,9 @@ class Swift(Service):
                 "use": "egg:swift#proxy",
                 "account_autocreate": True,
                 "allow_account_management": True,
+                # A minute in a real Swift: tests of quotas would have to wait for it.
+                "recheck_account_existence": 1,
+                "recheck_container_existence": 1,
             },
             "filter:authtoken": {
                 "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
