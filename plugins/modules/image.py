@@ -20,7 +20,9 @@ options:
     type: str
     required: true
   state:
-    description: Whether it is to exist. One that O(site) still declares, or that is not ours, is not removed.
+    description:
+      - With V(absent) the first run puts it out of use, a second one removes it. An image that O(site) still declares,
+        or that is not ours, is not removed.
     type: str
     choices: [present, absent]
     default: present
@@ -63,6 +65,10 @@ extends_documentation_fragment:
   - osg.site_iaas.face.header
   - osg.site_iaas.face.bounds
   - osg.site_iaas.face.changes
+attributes:
+  idempotent:
+    support: partial
+    details: O(state=absent) takes two runs; a third finds nothing to do.
 seealso:
   - module: osg.site_iaas.site
 """

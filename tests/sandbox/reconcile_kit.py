@@ -32,6 +32,7 @@ TYPES = {
     "volume": "block-storage",
     "object": "object-store",
 }
+REGION = "RegionOne"
 VERSIONS = {"identity": "/v3", "compute": "/v2.1", "network": "/v2.0", "image": "/v2", "volume": "/v3"}
 
 
@@ -50,7 +51,8 @@ class Hand:
         self.urls = {}
         for entry in self.token.get("catalog", ()):
             for endpoint in entry["endpoints"]:
-                if endpoint["interface"] == "public":
+                # other tests may have a region of their own beside ours
+                if endpoint["interface"] == "public" and endpoint["region_id"] == REGION:
                     self.urls[entry["type"]] = endpoint["url"].rstrip("/")
 
     def url(self, service: str) -> str:
@@ -339,7 +341,7 @@ def _drop(hand: Hand, service: str, path: str) -> None:
     hand.http.delete(hand.url(service) + path, timeout=60)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
     """What ``what()`` gives as soon as it is true."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
