@@ -11,6 +11,9 @@ them is real but the machine. Python 3.11 or later and Linux are needed, and abo
   osg-site-iaas sandbox reset               as new, with the same ports and passwords
   osg-site-iaas sandbox down                stop it; what was made in it is there again after the next up
 
+An older OpenStack, as some sites run it, instead of the current one: --release zed, which is Debian 12's
+packages. It needs root and debootstrap; its first `up` makes a Debian root in the cache.
+
 Several can live side by side: give each a --name, or a folder of its own with --state.
 """
 
@@ -30,6 +33,7 @@ from rich.console import Console
 
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import Sandbox, Status, Wishes
+from osg_site_iaas.sandbox.releases import NAMES
 from osg_site_iaas.sandbox.render import exports, read_overrides
 
 
@@ -46,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--base-port", type=int, metavar="PORT", help="ports from here on (default: random free ones)"
     )
+    up.add_argument("--release", choices=NAMES, help="which OpenStack (default: current)")
     up.add_argument("--services", metavar="A,B", help="only these, and what they need")
     up.add_argument("--computes", type=int, metavar="N", help="how many fake computes (default: 4)")
     up.add_argument(
@@ -94,6 +99,7 @@ def _up(args: argparse.Namespace, sandbox: Sandbox) -> int:
         services=tuple(args.services.split(",")) if args.services else None,
         computes=args.computes,
         base_port=args.base_port,
+        release=args.release,
         wrapper=args.wrap_keystone,
         overrides=read_overrides(args.set) if args.set else None,
     )

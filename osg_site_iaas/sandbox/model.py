@@ -9,6 +9,14 @@ from typing import Mapping, Optional
 REGION = "RegionOne"
 Overrides = Mapping[str, Mapping[str, Mapping[str, str]]]
 INSIDE = Path(__file__).parent / "inside"
+#: the release that the lock file pins
+CURRENT = "current"
+
+
+def inside(script: str, release: str) -> Path:
+    """The file of one of inside/'s scripts: the release's own if it has one."""
+    own = INSIDE / release / script
+    return own if own.exists() else INSIDE / script
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,12 @@ class Box:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     services: tuple[str, ...]
-    #: digest of the lock file that its databases belong to; empty when it has none
+    #: what its databases were made with; empty when it has none
     made_with: str = ""
     #: the services that somebody named; none is all
     asked: tuple[str, ...] = ()
     computes: int = 4
+    release: str = CURRENT
     #: ``module:function`` that is given Keystone's WSGI application and returns the one to serve
     wrapper: Optional[str] = None
     wrapper_env: Mapping[str, str] = field(default_factory=dict)
@@ -86,8 +95,8 @@ class Box:
         return self.logs / f"access-{service}.log"
 
     def inside(self, script: str, *arguments: str, env: Optional[Mapping[str, str]] = None) -> Command:
-        """A command that runs one of inside/'s scripts with the services' own Python."""
-        return Command((str(self.python), str(INSIDE / script), *arguments), dict(env or {}))
+        """A command that runs one of inside/'s scripts, or its release's own, with the services' own Python."""
+        return Command((str(self.python), str(inside(script, self.release)), *arguments), dict(env or {}))
 
     def serve(
         self,

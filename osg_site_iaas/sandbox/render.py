@@ -12,6 +12,7 @@ from typing import Iterable, Mapping
 import yaml
 
 from osg_site_iaas.errors import SandboxError
+from osg_site_iaas.sandbox import releases
 from osg_site_iaas.sandbox.folders import write_private
 from osg_site_iaas.sandbox.model import REGION, Box
 from osg_site_iaas.sandbox.service import Service
@@ -27,6 +28,7 @@ def write_configuration(box: Box, services: tuple[Service, ...]) -> None:
     os.umask(0o077)
     for service in services:
         for name, text in service.files(box).items():
+            text = override(text, releases.configuration(box.release).get(name, {}))
             write_private(box.etc / name, override(text, box.overrides.get(name, {})))
         for folder in service.folders(box):
             (box.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)

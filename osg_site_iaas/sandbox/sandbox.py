@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Callable, Optional, Union
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import access, environment, folders, processes, render, settings, start
+from osg_site_iaas.sandbox import access, folders, processes, releases, render, settings, start
 from osg_site_iaas.sandbox.access import Mark, Request
-from osg_site_iaas.sandbox.model import Box, Endpoint
+from osg_site_iaas.sandbox.model import CURRENT, Box, Endpoint
 from osg_site_iaas.sandbox.service import choose, registry
 from osg_site_iaas.sandbox.settings import Wishes
 from osg_site_iaas.sandbox.status import DIED, LOCK, UP, ServiceStatus, Status, read, tail
@@ -64,7 +64,7 @@ class Sandbox:
 
     def box(self) -> Box:
         """Its facts. SandboxError if it was never started."""
-        box = settings.load(self.folder, environment.python())
+        box = settings.load(self.folder)
         if box is None:
             raise SandboxError(
                 "there is no sandbox",
@@ -110,12 +110,12 @@ class Sandbox:
         Raises SandboxError that names what died and shows the end of its log, with nothing left running of a
         start that failed.
         """
-        environment.ensure(progress)
         with folders.only_one(self.folder / "run/up.lock", lambda: progress("waiting for another `up`")):
             if self.running:
                 return self._as_it_runs(wishes)
-            old = settings.load(self.folder, environment.python())
-            box = settings.settle(self.folder, environment.python(), name=self.name, old=old, wishes=wishes)
+            old = settings.load(self.folder)
+            python = releases.ensure(wishes.release or (old.release if old else CURRENT), progress)
+            box = settings.settle(self.folder, python, name=self.name, old=old, wishes=wishes)
             start.prepare(box, progress)
             return start.start(box, self.status, progress)
 
@@ -169,7 +169,7 @@ class Sandbox:
 
     def status(self) -> Status:
         """How it and each of its services are."""
-        box = settings.load(self.folder, environment.python())
+        box = settings.load(self.folder)
         if box is None:
             return Status(self.name, self.folder, "absent", None, ())
         running = self.running

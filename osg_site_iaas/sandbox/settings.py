@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Iterable, Mapping, Optional
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import environment, folders, ports
-from osg_site_iaas.sandbox.model import Box, Overrides
+from osg_site_iaas.sandbox import folders, ports, releases
+from osg_site_iaas.sandbox.model import CURRENT, Box, Overrides
 from osg_site_iaas.sandbox.service import Service, choose, registry
 
 FILE = "sandbox.json"
@@ -28,17 +28,20 @@ class Wishes:
     wrapper: Optional[str] = None
     wrapper_env: Optional[Mapping[str, str]] = None
     overrides: Optional[Overrides] = None
+    release: Optional[str] = None
 
 
-def load(folder: Path, python: Path) -> Optional[Box]:
-    """The sandbox that lies there, or None."""
+def load(folder: Path, python: Optional[Path] = None) -> Optional[Box]:
+    """The sandbox that lies there, or None; with the Python of its release unless another is given."""
     path = folder / FILE
     try:
         kept = json.loads(path.read_text())
+        release = kept.get("release", CURRENT)
         return Box(
             name=kept["name"],
             folder=folder,
-            python=python,
+            python=python or releases.python(release),
+            release=release,
             ports=kept["ports"],
             secrets=kept["secrets"],
             made_with=kept.get("made_with", ""),
@@ -51,7 +54,7 @@ def load(folder: Path, python: Path) -> Optional[Box]:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SandboxError(
             f"not a sandbox's settings: {error!r}", where=str(path), todo=f"remove {folder} and start anew"
         ) from error
@@ -61,6 +64,8 @@ def save(box: Box) -> None:
     """Keep the box, and nothing of it readable by others."""
     names = (
         "name",
+        "release",
+        "made_with",
         "asked",
         "services",
         "computes",
@@ -90,10 +95,11 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
 
     Ports are given out by one process at a time, so that sandboxes started together do not meet.
     """
-    made_with = folders.digest(environment.LOCK_FILE)
+    release = wishes.release or (old.release if old else CURRENT)
+    made_with = releases.made_with(release)
     if old and old.made_with not in ("", made_with):
         raise SandboxError(
-            "its databases were made by other releases of the services than are installed now",
+            "its databases were made by other releases of the services than it would run now",
             where=f"sandbox {name}",
             todo=f"throw its content away with: osg-site-iaas sandbox reset --state {folder}",
         )
@@ -115,6 +121,7 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
             ports=given,
             secrets=complete_secrets(old.secrets if old else {}, services),
             made_with=made_with,
+            release=release,
             asked=asked,
             services=tuple(s.name for s in services),
             computes=wishes.computes or (old.computes if old else DEFAULT_COMPUTES),

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from osg_site_iaas.sandbox import environment, folders, processes, settings
+from osg_site_iaas.sandbox import folders, processes, settings
 from osg_site_iaas.sandbox.model import Box
 from osg_site_iaas.sandbox.service import Service, choose, registry
 from osg_site_iaas.sandbox.status import DIED, FILE, LOCK, STARTING, STOPPED, UP, Seen
@@ -149,7 +149,7 @@ def main() -> None:
     """Own the sandbox in the folder given as the only argument."""
     os.umask(0o077)
     folder = Path(sys.argv[1])
-    box = settings.load(folder, environment.python())
+    box = settings.load(folder)
     if box is None:
         raise SystemExit(f"no sandbox in {folder}")
     lock = processes.own(folder / LOCK)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Callable
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import environment, folders, processes
-from osg_site_iaas.sandbox.model import INSIDE, Box
+from osg_site_iaas.sandbox import folders, processes, releases
+from osg_site_iaas.sandbox.model import Box, inside
 from osg_site_iaas.sandbox.render import write_configuration
 from osg_site_iaas.sandbox.service import Service
 
@@ -20,28 +20,27 @@ AT_ONCE = 2
 LAST_LINES = 20
 
 
-def folder_of(service: Service) -> Path:
-    """Where the service's template is; another lock file or another way to make it gives another folder."""
+def folder_of(service: Service, release: str) -> Path:
+    """Where the service's template is; another release, lock file or way to make it gives another folder."""
     source = Path(__file__).parent / "services" / f"{service.name}.py"
-    makers = (INSIDE / "manage.py", INSIDE / "sqlite_tuning.py", INSIDE / "neutron_schema.py")
-    return (
-        folders.cache() / "templates" / folders.digest(environment.LOCK_FILE, source, *makers) / service.name
-    )
+    makers = [inside(name, release) for name in ("manage.py", "sqlite_tuning.py", "neutron_schema.py")]
+    digest = folders.digest(source, *makers, extra=releases.made_with(release))
+    return folders.cache() / "templates" / digest / service.name
 
 
 def ensure(box: Box, services: tuple[Service, ...], progress: Callable[[str], None]) -> None:
     """Make what templates are missing; a minute the first time, nothing later."""
-    if not any(s.databases and not folder_of(s).exists() for s in services):
+    if not any(s.databases and not folder_of(s, box.release).exists() for s in services):
         return
     with folders.only_one(folders.cache() / "templates.lock"):
-        missing = [s for s in services if s.databases and not folder_of(s).exists()]
+        missing = [s for s in services if s.databases and not folder_of(s, box.release).exists()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for name in pool.map(lambda service: _make(box, service, services), missing):
                 progress(f"database of {name} made")
 
 
 def _make(box: Box, service: Service, services: tuple[Service, ...]) -> str:
-    target = folder_of(service)
+    target = folder_of(service, box.release)
     work = target.with_name(f".{service.name}-making")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
@@ -78,7 +77,7 @@ def copy(box: Box, services: tuple[Service, ...]) -> None:
             target = base / f"{name}.db"
             if not target.exists():
                 fresh = base / f".{name}.copy"
-                shutil.copyfile(folder_of(service) / f"{name}.db", fresh)
+                shutil.copyfile(folder_of(service, box.release) / f"{name}.db", fresh)
                 fresh.chmod(0o600)
                 fresh.rename(target)
         service.adopt(box)

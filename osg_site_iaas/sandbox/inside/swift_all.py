@@ -14,9 +14,13 @@ import time  # noqa: E402
 import eventlet.wsgi  # noqa: E402
 from swift.common import constraints, storage_policy, utils  # noqa: E402
 from swift.common.ring import RingBuilder  # noqa: E402
-from swift.common.utils import logs  # noqa: E402
 from swift.common.wsgi import SwiftHttpProtocol, appconfig, loadapp  # noqa: E402
 from swift.container.updater import ContainerUpdater  # noqa: E402
+
+try:
+    from swift.common.utils import logs
+except ImportError:  # Zed: it was one module
+    logs = utils
 
 import access_log  # noqa: E402
 
