@@ -67,7 +67,8 @@ def test_one_login_serves_openstack_awscli_and_boto3(shell: Shell, grid_site: Gr
 
 
 def test_a_proxy_ends_in_a_server_of_the_vo_through_awscli_and_boto3(
-    shell: Shell, grid_site: GridSite
+    shell: Shell,
+    grid_site: GridSite,  # noqa: F811
 ) -> None:
     if "ec2" not in grid_site.cloud.endpoints:
         pytest.skip("this sandbox has no EC2 door")
