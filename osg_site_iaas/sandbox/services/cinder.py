@@ -38,6 +38,8 @@ class Cinder(Service):
                 "service_down_time": 10 * HOUR_S,
                 "periodic_interval": 600,
                 "periodic_fuzzy_delay": 0,
+                # The scheduler would wait this long for the volume service, which starts after it: a minute.
+                "scheduler_driver_init_wait_time": 1,
             },
             "files": {"volume_driver": "cinder_files.FilesDriver", "volume_backend_name": "files"},
             "database": {"connection": box.database("cinder")},
