@@ -17,6 +17,7 @@ options:
     description: The VOs; all that exist unless said otherwise.
     type: list
     elements: str
+    default: []
     aliases: [name]
 extends_documentation_fragment:
   - osg.site_iaas.face

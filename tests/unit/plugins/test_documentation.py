@@ -84,29 +84,23 @@ def test_ansible_doc_shows_every_plugin(told, kind, name):
 @pytest.mark.parametrize("name", MODULES)
 def test_the_options_of_a_module_are_the_documented_ones(told, plugin, monkeypatch, name):
     spec, _ = spec_of(plugin(f"modules.{name}"), monkeypatch)
-    assert described(told["module", name]["doc"]["options"]) == declared(spec)
+    assert described(told["module", name]["doc"]["options"]) == described(spec, "options")
 
 
-def described(options):
-    keys = ("type", "required", "default", "choices", "elements", "aliases")
-    return {
-        name: {
-            **{key: option[key] for key in keys if option.get(key) not in (None, [], False)},
-            **({"options": described(option["suboptions"])} if "suboptions" in option else {}),
-        }
-        for name, option in options.items()
-    }
+def described(options, inside="suboptions"):
+    """Options in one form, be they documented or declared."""
+    return {name: told_of(option, inside) for name, option in options.items()}
 
 
-def declared(spec):
-    keys = ("type", "required", "default", "choices", "elements", "aliases")
-    return {
-        name: {
-            **{key: option[key] for key in keys if option.get(key) not in (None, [], False)},
-            **({"options": declared(option["options"])} if "options" in option else {}),
-        }
-        for name, option in spec.items()
-    }
+def told_of(option, inside):
+    told = {key: option[key] for key in ("type", "choices", "elements", "aliases") if option.get(key)}
+    if option.get("required"):
+        told["required"] = True
+    if option.get("default") is not None:
+        told["default"] = option["default"]
+    if option.get(inside):
+        told["options"] = described(option[inside], inside)
+    return told
 
 
 @pytest.mark.parametrize("name", MODULES)
