@@ -32,6 +32,7 @@ from osg_site_iaas.plan.model import (
 )
 
 _NO_PRUNE = Prune()
+_End = Union[Change, Held, None]
 
 
 def diff(
@@ -54,19 +55,15 @@ def diff(
             changes.append(step)
         elif step is not None:
             clashes.append(step)
-    held: list[Held] = []
-    unmanaged: list[Ref] = []
-    for ref, there in have.items():
-        if ref in want:
-            continue
-        if not there.ours:
-            unmanaged.append(ref)
-            continue
-        end = _undeclared(there, rules[ref.kind], prune)
-        if isinstance(end, Change):
-            changes.append(end)
-        elif end is not None:
-            held.append(end)
+    unmanaged = [ref for ref, there in have.items() if ref not in want and not there.ours]
+    ends = {
+        ref: _undeclared(there, rules[ref.kind], prune)
+        for ref, there in have.items()
+        if ref not in want and there.ours
+    }
+    ends = {ref: _in_turn(end, ends) for ref, end in ends.items()}
+    changes.extend(end for end in ends.values() if isinstance(end, Change))
+    held = [end for end in ends.values() if isinstance(end, Held)]
     managed: dict[str, int] = {}
     for there in have.values():
         if there.ours:
@@ -165,7 +162,7 @@ def _declared(
     )
 
 
-def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> Union[Change, Held, None]:
+def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> _End:
     if rule.removal is Removal.NEVER:
         return None
     removal = Change(
@@ -199,6 +196,18 @@ def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> Union[Change, Held
         name = there.vo or "VO"
         return Held(there.ref, f"still holds {inside}; empty it, or add --destroy {name}", there.vo)
     return removal
+
+
+def _in_turn(end: _End, ends: Mapping[Ref, _End]) -> _End:
+    """The end of something in use, put off while what it is in still has a stage to go: a disabled project first."""
+    if not isinstance(end, Change) or end.op is not Op.REMOVE or not any(end.contents.values()):
+        return end
+    for need in end.needs:
+        other = ends.get(need)
+        if isinstance(other, Held) or (isinstance(other, Change) and other.op is Op.DISABLE):
+            inside = ", ".join(f"{number} {name}" for name, number in sorted(end.contents.items()) if number)
+            return Held(end.ref, f"still holds {inside}; it goes with {need}", end.vo)
+    return end
 
 
 def _shrinks(before: Attrs, after: Attrs, defaults: Attrs) -> bool:

@@ -24,7 +24,7 @@ def waits(changes: Sequence[Change]) -> Mapping[Ref, frozenset[Ref]]:
             if change.op is Op.REMOVE:
                 if other.op is Op.REMOVE and any(other.contents.values()):
                     result[change.ref].add(need)
-                elif other.op in (Op.REMOVE, Op.DISABLE):
+                elif other.op is Op.REMOVE:
                     result[need].add(change.ref)
             elif other.op is not Op.REMOVE:
                 result[change.ref].add(need)

@@ -166,6 +166,20 @@ def test_destruction_needs_the_right_name():
     assert ops(plan([], seen, prune=Prune(True, frozenset({"cms"})))) == [(Op.REMOVE, "project cms")]
 
 
+def test_what_is_in_a_project_that_is_only_disabled_yet_stays_while_it_is_in_use():
+    net = Ref("flavour", ("net",))
+    inside = Seen(net, "2", ours=True, needs=(CMS,), vo="cms", contents={"ports": 1})
+    allowed = Prune(True, frozenset({"cms"}))
+    made = plan([], [Seen(CMS, "1", {"enabled": True}, ours=True, vo="cms"), inside], prune=allowed)
+    assert ops(made) == [(Op.DISABLE, "project cms")]
+    assert [item.why for item in made.held] == ["still holds 1 ports; it goes with project cms"]
+    disabled = Seen(CMS, "1", {"enabled": False}, ours=True, vo="cms", contents={"servers": 1})
+    assert ops(plan([], [disabled, inside], prune=allowed)) == [
+        (Op.REMOVE, "flavour net"),
+        (Op.REMOVE, "project cms"),
+    ]
+
+
 def test_a_kind_without_a_stage_of_being_disabled_is_removed_at_once():
     made = plan([], [Seen(Ref("flavour", ("f",)), "1", ours=True)], prune=Prune(True))
     assert ops(made) == [(Op.REMOVE, "flavour f")]

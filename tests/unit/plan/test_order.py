@@ -35,6 +35,21 @@ def test_a_project_is_disabled_without_waiting_for_removals_below_it():
     assert waits(changes)[ROLE] == frozenset()
 
 
+def test_disabling_waits_for_nothing():
+    changes = [Change(Op.DISABLE, PROJECT), Change(Op.REMOVE, ROLE, needs=(PROJECT,))]
+    assert waits(changes)[PROJECT] == frozenset()
+
+
+def test_what_is_in_a_destroyed_project_goes_after_it():
+    destroyed = Change(Op.REMOVE, PROJECT, contents={"servers": 1})
+    found = waits([destroyed, Change(Op.REMOVE, ROLE, needs=(PROJECT,))])
+    assert (found[ROLE], found[PROJECT]) == (frozenset({PROJECT}), frozenset())
+    found = waits(
+        [Change(Op.REMOVE, PROJECT, contents={"servers": 0}), Change(Op.REMOVE, ROLE, needs=(PROJECT,))]
+    )
+    assert (found[ROLE], found[PROJECT]) == (frozenset(), frozenset({ROLE}))
+
+
 def test_a_circle_is_named():
     circle = [Change(Op.CREATE, ROLE, needs=(PROJECT,)), Change(Op.CREATE, PROJECT, needs=(ROLE,))]
     with pytest.raises(ValueError, match="project x, role x"):
