@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/.run-time
 DEV := $(BIN)/.development
 
-.PHONY: help demo demo-down test test-long unit check format docs bench collection clean setup
+.PHONY: help demo demo-down test test-long unit check format docs bench collection rpm clean setup
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ bench: $(DEV) ## measure beside the peers (an hour; benchmarks/README.md)
 
 collection: $(DEV) ## the Ansible collection as a tarball in dist/
 	@mkdir -p dist && $(BIN)/ansible-galaxy collection build --force --output-path dist .
+
+rpm: $(DEV) ## the RPMs of the last commit in dist/rpm/ (docs/packages.md)
+	@PYTHON=$(abspath $(BIN)/python) packaging/rpm/build dist/rpm
 
 setup: $(DEV) ## only the environments
 
