@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from osg_site_iaas.identity import names, proxy
 from osg_site_iaas.identity.crl import Crl, validity
-from osg_site_iaas.identity.refused import Refused
+from osg_site_iaas.identity.refused import UNREADABLE, Refused
 from osg_site_iaas.identity.signatures import signed_by
 from osg_site_iaas.identity.trust import Anchor, Trust
 
@@ -63,8 +63,7 @@ def verify(
         raise Refused(f"more than {LONGEST} certificates were presented", todo=_RENEW)
     try:
         return _verify(certificates, trust, now, rules)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        # Names, times and extensions are parsed only as they are asked for.
+    except UNREADABLE as error:
         what = str(error) if isinstance(error, proxy.ProxyError) else "a certificate cannot be read"
         raise Refused(what, todo=_RENEW, subject=_subject(certificates[0]), detail=str(error)) from error
 
@@ -276,5 +275,5 @@ def _for_clients(certificate: x509.Certificate) -> bool:
 def _subject(certificate: x509.Certificate) -> str:
     try:
         return names.slash(certificate.subject)
-    except (ValueError, TypeError):
+    except UNREADABLE:
         return "-"

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity.crl import validity
+from osg_site_iaas.identity.refused import UNREADABLE
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -55,7 +56,7 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates in PEM text, in its order; SiteError if one is broken."""
     try:
         return tuple(x509.load_pem_x509_certificate(found + b"\n") for found in _CERTIFICATE.findall(pem))
-    except ValueError as error:
+    except UNREADABLE as error:
         raise SiteError(f"a certificate cannot be read: {error}") from error
 
 

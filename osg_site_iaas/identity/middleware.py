@@ -21,7 +21,7 @@ from cryptography import x509
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import welcome
 from osg_site_iaas.identity.door import Admitted, Door
-from osg_site_iaas.identity.refused import Refused, printable
+from osg_site_iaas.identity.refused import UNREADABLE, Refused, printable
 from osg_site_iaas.identity.settings import DEFAULT_FILE, VARIABLE, Settings
 from osg_site_iaas.identity.settings import load as load_settings
 from osg_site_iaas.identity.watched import Watched
@@ -143,7 +143,7 @@ def client_chain(environ: Environ) -> list[x509.Certificate]:
         pems.append(environ[f"SSL_CLIENT_CERT_CHAIN_{len(pems) - 1}"])
     try:
         return [x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in pems]
-    except (ValueError, UnicodeEncodeError) as error:
+    except UNREADABLE as error:
         raise Refused("a certificate cannot be read", todo="make a new proxy", detail=str(error)) from error
 
 

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from typing import Optional
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from osg_site_iaas.errors import SiteError
+
+# What `cryptography` raises over hostile certificates: names, times, keys and extensions are parsed only as they are
+# asked for, and its releases differ (36 answers an unknown type of text with KeyError).
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Refused(SiteError):  # what happened to the credential, not a fault

@@ -9,6 +9,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
+from osg_site_iaas.identity.refused import UNREADABLE
+
 _RSA_PKCS1 = "1.2.840.113549.1.1."
 # OIDs of signatures that are accepted: RSA PKCS#1 1.5 and ECDSA, each with SHA-2.
 ALGORITHMS: dict[str, type[hashes.HashAlgorithm]] = {
@@ -54,6 +56,6 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
             certificate.signature_hash_algorithm,
             certificate.signature_algorithm_oid.dotted_string,
         )
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Callable, Iterable, Mapping, Optional, Union
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import signatures
 from osg_site_iaas.identity.crl import Crl, read_crl
-from osg_site_iaas.identity.policy import Policy, PolicyError, namespaces, signing_policy
+from osg_site_iaas.identity.policy import Policy, namespaces, signing_policy
+from osg_site_iaas.identity.refused import UNREADABLE
 
 log = logging.getLogger(__name__)
 DEFAULT_DIRECTORY = Path("/etc/grid-security/certificates")
@@ -136,7 +137,7 @@ class TrustDirectory:
             if kind == "namespaces":
                 return namespaces(data.decode("utf-8", "replace"), name)
             return read_crl(data) if kind.startswith("r") else _certificate(data)
-        except (OSError, ValueError, PolicyError, UnsupportedAlgorithm) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s is ignored: %s", file, error)
             if match["kind"] in ("signing_policy", "namespaces"):
                 return Policy(name, ())  # it must not turn into no policy at all
@@ -144,9 +145,11 @@ class TrustDirectory:
 
 
 def _certificate(data: bytes) -> x509.Certificate:
-    if b"-----BEGIN" in data:
-        return x509.load_pem_x509_certificate(data)
-    return x509.load_der_x509_certificate(data)
+    pem = b"-----BEGIN" in data
+    found = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
+    found.subject.public_bytes()  # names are parsed only now: here a bad one takes away this file alone
+    found.issuer.public_bytes()
+    return found
 
 
 def _assemble(content: Mapping[str, Content], generation: int) -> Trust:
@@ -179,7 +182,7 @@ def _is_from(crl: Crl, authorities: Iterable[Anchor]) -> bool:
                 anchor.certificate.public_key(), crl.signature, crl.tbs, crl.hash_algorithm, crl.algorithm
             )
             return True
-        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        except (InvalidSignature, *UNREADABLE):
             continue
     log.warning("a revocation list with a CA's name but without its signature is ignored")
     return False

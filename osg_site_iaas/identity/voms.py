@@ -18,7 +18,7 @@ from osg_site_iaas.identity import chain as chains
 from osg_site_iaas.identity import der, names, proxy, signatures
 from osg_site_iaas.identity.ac import AttributeCertificate, parse
 from osg_site_iaas.identity.crl import validity
-from osg_site_iaas.identity.refused import Refused
+from osg_site_iaas.identity.refused import UNREADABLE, Refused
 from osg_site_iaas.identity.trust import Trust
 from osg_site_iaas.identity.vomsdir import VomsDirectory
 
@@ -67,7 +67,7 @@ def verify(
     except Refused as error:
         error.subject = subject
         raise
-    except (der.DerError, ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise Refused(
             "the proxy's VOMS attributes cannot be read", todo=_RENEW, subject=subject, detail=str(error)
         ) from error

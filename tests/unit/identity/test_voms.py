@@ -367,6 +367,14 @@ def _must_not_prove(world: World, chain: chains.Chain, value: bytes) -> None:
         voms.verify(_put(chain, value), trust, VomsDirectory(world.grid.vomsdir), now=pki.now())
 
 
+def test_a_name_of_an_unknown_kind_of_text_is_refused(world: World) -> None:
+    """Found by the test above: cryptography 36 answers with KeyError."""
+    chain, value = _good(world)
+    changed = value.replace(b"\x0c\x10voms.example.org", b"\x00\x10voms.example.org")
+    assert changed != value
+    _must_not_prove(world, chain, changed)
+
+
 @given(st.binary(max_size=200))
 def test_what_the_reader_reads_can_be_written_only_that_way(data: bytes) -> None:
     try:
