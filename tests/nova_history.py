@@ -178,11 +178,14 @@ class TellingNova:
         self._ask("existing")
         yield {life.uuid for life in self._there() if life.ended is None or life.ended > self.now}, self.now
 
-    def forgotten(self, uuid: str) -> bool:
-        self._ask("forgotten")
-        return uuid in self.purged
+    def find(self, uuid: str) -> Optional[Seen]:
+        self._ask("find")
+        return None if uuid in self.purged else self.lives[uuid].seen(self.now)
 
-    def actions(self, uuid: str, since: int) -> Optional[Sequence[Action]]:
+    def actions(self, wanted: Sequence[tuple[str, int]]) -> list[Optional[Sequence[Action]]]:
+        return [self._actions(uuid, since) for uuid, since in wanted]
+
+    def _actions(self, uuid: str, since: int) -> Optional[Sequence[Action]]:
         self._ask("actions")
         if uuid in self.purged:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
@@ -43,9 +44,10 @@ class Page(NamedTuple):
 
 
 class NovaApi:
-    """Nova behind a session. ``now`` serves where an answer has no date."""
+    """Nova behind a session. ``now`` serves where an answer has no date; ``workers`` requests go at a time."""
 
-    def __init__(self, cloud: Cloud, now: datetime) -> None:
+    def __init__(self, cloud: Cloud, now: datetime, *, workers: int = 4) -> None:
+        self._workers = workers
         self._cloud = cloud
         self._now = epoch(now)
 
@@ -64,35 +66,39 @@ class NovaApi:
         for servers, read_at in self._pages("/servers?all_tenants=1"):
             yield {item["id"] for item in servers}, read_at
 
-    def forgotten(self, uuid: str) -> bool:
-        """Whether Nova knows nothing any more of a server, not even that it was deleted."""
+    def find(self, uuid: str) -> Optional[Seen]:
+        """A server, deleted ones too; None if Nova knows nothing of it any more."""
         try:
-            self._cloud.get("compute", f"/servers/{uuid}", version=SERVERS)
-        except Missing:
-            return self.actions(uuid, 0) is None
-        return False
+            return seen(self._cloud.get("compute", f"/servers/{uuid}", version=SERVERS)["server"])
+        except Missing:  # asked in this order, one that is being deleted just now cannot slip through
+            query = f"/servers/detail?all_tenants=1&deleted=true&uuid={uuid}"
+            deleted = self._cloud.get("compute", query, version=SERVERS)["servers"]
+            return seen(deleted[0]) if deleted else None
 
-    def actions(self, uuid: str, since: int) -> Optional[Sequence[Action]]:
-        """A server's actions that changed since a time, deleted servers' too; None if Nova has forgotten it."""
-        path = f"/servers/{uuid}/os-instance-actions"
+    def actions(self, wanted: Sequence[tuple[str, int]]) -> list[Optional[Sequence[Action]]]:
+        """The actions of servers that changed since a time, deleted servers' too; None for a forgotten server."""
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="actions") as pool:
+            return list(pool.map(lambda one: self._actions(*one), wanted))
+
+    def _actions(self, uuid: str, since: int) -> Optional[Sequence[Action]]:
+        start = f"?changes-since={iso(since)}" if since else "?"
         found: list[Action] = []
-        query = f"?changes-since={iso(since)}" if since else ""
+        marker = ""
         while True:
+            path = f"/servers/{uuid}/os-instance-actions{start}{marker}"
             try:
-                answer = self._cloud.get("compute", path + query, version=ACTIONS)
+                answer = self._cloud.get("compute", path.rstrip("?"), version=ACTIONS)
             except Missing:
                 return None
             except Forbidden as error:
                 raise AccountingError(
                     f"Nova does not let this login read instance actions: {error.what}",
-                    todo="give its user the admin role, or what policy os_compute_api:os-instance-actions:list needs",
+                    todo="give its user the admin role, or what os_compute_api:os-instance-actions:list needs",
                 ) from error
             found.extend(action(item) for item in answer["instanceActions"])
             if not any(link["rel"] == "next" for link in answer.get("links", ())):
                 return found
-            mark = "&" if since else "?"
-            start = f"?changes-since={iso(since)}" if since else ""
-            query = f"{start}{mark}marker={answer['instanceActions'][-1]['request_id']}"
+            marker = f"&marker={answer['instanceActions'][-1]['request_id']}"
 
     def _pages(self, path: str) -> Iterator[tuple[list[dict[str, Any]], int]]:
         marker = ""
@@ -109,11 +115,7 @@ class NovaApi:
 def seen(item: Mapping[str, Any]) -> Seen:
     """A server of Nova's detailed list. Raises AccountingError for a state that is not known."""
     vm_state = item["OS-EXT-STS:vm_state"]
-    if vm_state not in STATES:
-        raise AccountingError(
-            f"server {item['id']} is in state {vm_state!r}, which this program does not know",
-            todo="is there a later release? Nothing is lost until then",
-        )
+    state = known_state(item["id"], vm_state)
     task = item.get("OS-EXT-STS:task_state") or ""
     updated = instant(item["updated"])
     ended = None
@@ -130,9 +132,9 @@ def seen(item: Mapping[str, Any]) -> Seen:
         created=instant(item["created"]),
         sighting=Sighting(
             at=updated,
-            state=STATES[vm_state],
+            state=state if ended is None else None,
             size=size(item["flavor"]),
-            busy=bool(task) and not CALM.match(task),
+            busy=bool(task) and not CALM.match(task) and ended is None,
             place=Place(
                 host=item.get("OS-EXT-SRV-ATTR:host") or "",
                 public_ips=sum(
@@ -146,6 +148,16 @@ def seen(item: Mapping[str, Any]) -> Seen:
         launched=instant(launched) if launched else None,
         ended=ended,
     )
+
+
+def known_state(uuid: str, vm_state: str) -> Optional[State]:
+    """What one of Nova's states is here; None for those that say nothing of whether the server runs."""
+    if vm_state not in STATES:
+        raise AccountingError(
+            f"server {uuid} is in state {vm_state!r}, which this program does not know",
+            todo="is there a later release? Nothing is lost until then",
+        )
+    return STATES[vm_state]
 
 
 def size(flavor: Mapping[str, Any]) -> Size:

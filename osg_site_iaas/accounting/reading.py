@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Callable, Iterator, Optional, Protocol, Sequence
 
 from osg_site_iaas.accounting.model import Action, iso, midnight_after
 from osg_site_iaas.accounting.nova import Page
-from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.observed import Observed, Seen
 from osg_site_iaas.accounting.store import Store
 
 log = logging.getLogger(__name__)
@@ -29,11 +28,11 @@ class Source(Protocol):
     def existing(self) -> Iterator[tuple[set[str], int]]:
         """The ids of all servers that are not deleted."""
 
-    def forgotten(self, uuid: str) -> bool:
-        """Whether Nova knows nothing any more of a server."""
+    def find(self, uuid: str) -> Optional[Seen]:
+        """A server, deleted ones too; None if Nova knows nothing of it any more."""
 
-    def actions(self, uuid: str, since: int) -> Optional[Sequence[Action]]:
-        """A server's actions that changed since a time; None if Nova has forgotten it."""
+    def actions(self, wanted: Sequence[tuple[str, int]]) -> list[Optional[Sequence[Action]]]:
+        """The actions of servers that changed since a time; None for one that Nova has forgotten."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,7 @@ class Pass:
     vanished: tuple[str, ...] = ()
 
 
-def read(
-    store: Store, observed: Observed, source: Source, *, settle: int, workers: int, progress: Progress
-) -> Pass:
+def read(store: Store, observed: Observed, source: Source, *, settle: int, progress: Progress) -> Pass:
     """Read what has changed. It counts only when all of it was read: the next pass begins where this one began.
 
     What was read until an error stays stored.
@@ -61,13 +58,13 @@ def read(
         first_at = first_at or page.read_at
         changed += observed.see(page.servers, page.read_at)
         progress("servers read", len(page.servers))
-    actions_read = _read_actions(observed, source, first_at, workers, progress)
     checked = store.note("checked")
     vanished: tuple[str, ...] = ()
     if last is None:
         checked = first_at  # the first pass has seen all there are
     elif checked is None or midnight_after(checked - settle) <= first_at - settle:
         vanished, checked = _check(observed, source, checked or last, progress)
+    actions_read = _read_actions(observed, source, first_at, progress)
     with store.transaction():
         store.keep("read", first_at)
         store.keep("checked", checked)
@@ -75,28 +72,36 @@ def read(
     return Pass(first_at, checked, changed, actions_read, vanished)
 
 
-def _read_actions(observed: Observed, source: Source, read_at: int, workers: int, progress: Progress) -> int:
+def _read_actions(observed: Observed, source: Source, read_at: int, progress: Progress) -> int:
     count = 0
     unread = observed.unread()
-    with ThreadPoolExecutor(workers, thread_name_prefix="actions") as pool:
-        while chunk := list(islice(unread, CHUNK)):
-            answers = list(pool.map(lambda one: source.actions(*one), chunk))
-            observed.learn((uuid, found, read_at) for (uuid, _), found in zip(chunk, answers))
-            count += len(chunk)
-            progress("actions read", len(chunk))
+    while chunk := list(islice(unread, CHUNK)):
+        answers = source.actions(chunk)
+        observed.learn((uuid, found, read_at) for (uuid, _), found in zip(chunk, answers))
+        count += len(chunk)
+        progress("actions read", len(chunk))
     return count
 
 
 def _check(observed: Observed, source: Source, last: int, progress: Progress) -> tuple[tuple[str, ...], int]:
-    """Which servers that should be there Nova has forgotten, and as of when."""
+    """Which servers that should be there Nova has forgotten, and as of when.
+
+    Some that are missing were deleted just now, or are hidden as soft-deleted ones are; and a server that was
+    deleted before it was ever built does not show among what has changed.
+    """
     missing = observed.open_uuids()
     checked = 0
     for uuids, read_at in source.existing():
         missing -= uuids
         checked = checked or read_at
         progress("servers looked for", len(uuids))
-    gone = tuple(sorted(uuid for uuid in missing if source.forgotten(uuid)))
-    for uuid in gone:
+    gone = []
+    for uuid in sorted(missing):
+        found = source.find(uuid)
+        if found is not None:
+            observed.see([found], checked)
+            continue
         log.warning("server %s was purged before its end was read; it counts to %s", uuid, iso(last))
         observed.vanish(uuid, last)
-    return gone, checked
+        gone.append(uuid)
+    return tuple(gone), checked

@@ -19,6 +19,7 @@ from osg_site_iaas.accounting.gratia_sender import ThroughGratia
 from osg_site_iaas.accounting.ledger import Ledger
 from osg_site_iaas.accounting.model import DAY, epoch, iso
 from osg_site_iaas.accounting.nova import NovaApi
+from osg_site_iaas.accounting.nova_database import NovaDatabase
 from osg_site_iaas.accounting.observed import Observed
 from osg_site_iaas.accounting.people import People
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
@@ -82,8 +83,9 @@ def run(
     chosen = settings or from_site(site, state_dir)
     with locked(chosen.folder), Store(chosen.folder) as store:
         people = People(store, cloud, site, vo_override=chosen.vo_override, workers=chosen.workers)
-        parts = Parts(NovaApi(cloud, now), people.owners, requests=lambda: sum(cloud.requests.values()))
-        return _Run(store, chosen, parts, now, settle, progress).all()
+        with open_source(chosen, cloud, now) as source:
+            parts = Parts(source, people.owners, requests=lambda: sum(cloud.requests.values()))
+            return _Run(store, chosen, parts, now, settle, progress).all()
 
 
 def perform(
@@ -117,6 +119,16 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def open_source(settings: Settings, cloud: Cloud, now: datetime) -> Iterator[Source]:
+    """Where the settings say that usage is read."""
+    if settings.reader == "database":
+        with NovaDatabase(settings.databases) as database:
+            yield database
+        return
+    yield NovaApi(cloud, now, workers=settings.workers)
 
 
 @contextmanager
@@ -191,9 +203,8 @@ class _Run:
 
     def _read(self) -> Pass:
         found = read(
-            self._store, self._observed, self._parts.source, settle=self._settle, workers=self._settings.workers,
-            progress=self._progress,
-        )  # fmt: skip
+            self._store, self._observed, self._parts.source, settle=self._settle, progress=self._progress
+        )
         if abs(found.read_at - epoch(self._now)) > SKEW:
             self._warnings.append(
                 f"this machine says {iso(epoch(self._now))} and Nova says {iso(found.read_at)}: set the clocks"

@@ -13,16 +13,15 @@ from typing import Any, Callable, Iterator, Optional, TextIO
 
 from osg_site_iaas.accounting import egi, export
 from osg_site_iaas.accounting.archive import Archive
-from osg_site_iaas.accounting.audit import Audit, audit, unknown
+from osg_site_iaas.accounting.audit import Audit, Finding, audit, unknown
 from osg_site_iaas.accounting.ledger import POISON, Ledger
 from osg_site_iaas.accounting.model import epoch, iso
-from osg_site_iaas.accounting.nova import NovaApi
 from osg_site_iaas.accounting.observed import Observed
 from osg_site_iaas.accounting.owners import Owners
 from osg_site_iaas.accounting.people import stored
 from osg_site_iaas.accounting.reading import read
 from osg_site_iaas.accounting.replay import replay
-from osg_site_iaas.accounting.run import locked, open_sender
+from osg_site_iaas.accounting.run import locked, open_sender, open_source
 from osg_site_iaas.accounting.settings import Settings
 from osg_site_iaas.accounting.statement import Month, day_rows, statements
 from osg_site_iaas.accounting.statement_html import page
@@ -90,17 +89,7 @@ def run(args: argparse.Namespace, site: Site, settings: Settings, now: datetime,
 def _audit(
     args: argparse.Namespace, settings: Settings, now: datetime, connect: Connect, start: int, end: int
 ) -> int:
-    strangers = []
-    if not args.offline:
-        source = NovaApi(connect(), now)
-        with (
-            locked(settings.folder),
-            Store(settings.folder) as store,
-            terminal.progress("reading Nova") as step,
-        ):
-            strangers = unknown(store, source, start)
-            read(store, Observed(store), source, settle=settings.settle, workers=settings.workers,
-                 progress=lambda what, count: step(what, count, 0))  # fmt: skip
+    strangers = [] if args.offline else _read(settings, now, connect, start)
     with Store(settings.folder, readonly=True) as store:
         observed = Observed(store)
         found = audit(
@@ -113,6 +102,19 @@ def _audit(
         for line in _audit_lines(found):
             print(line)
     return 2 if found.findings else 0
+
+
+def _read(settings: Settings, now: datetime, connect: Connect, start: int) -> list[Finding]:
+    """Bring what is known of Nova up to date; what should have been known before and was not."""
+    with locked(settings.folder), terminal.progress("reading Nova") as step:
+
+        def progress(what: str, count: int) -> None:
+            step(what, count, 0)
+
+        with Store(settings.folder) as store, open_source(settings, connect(), now) as source:
+            strangers = unknown(store, source, start)
+            read(store, Observed(store), source, settle=settings.settle, progress=progress)
+    return strangers
 
 
 def _audit_lines(found: Audit) -> Iterator[str]:
