@@ -114,22 +114,20 @@ def reads(native: Native, client: Any, door: site.Door, vo: site.Vo, rounds: int
     one = native.get("/servers")["servers"][0]["id"]
     figures = {}
 
-    def polled() -> None:
-        time.sleep(0)
-        client.describe_instances()
+    session = requests.Session()
 
-    def stale() -> None:
-        client.describe_instances()
+    def poll() -> None:
+        ask(client, session)
 
     # The pause between rounds is longer than what the door calls fresh: each poll asks for changes.
     native_times, door_times = [], []
     for _ in range(rounds):
         native_times.append(timed(lambda: native.get("/servers/detail")))
         time.sleep(5.5)
-        door_times.append(timed(stale))
+        door_times.append(timed(poll))
     figures["native list"] = statistics.median(native_times)
     figures["polled list, asking for changes"] = statistics.median(door_times)
-    figures["polled list, within fresh_seconds"] = statistics.median([timed(polled) for _ in range(rounds)])
+    figures["polled list, within fresh_seconds"] = statistics.median([timed(poll) for _ in range(rounds)])
     figures.update(
         {
             f"one id: {name}": value
@@ -143,13 +141,22 @@ def reads(native: Native, client: Any, door: site.Door, vo: site.Vo, rounds: int
     return figures
 
 
+def ask(client: Any, session: requests.Session) -> bytes:
+    """DescribeInstances as bytes: what botocore does with an answer is the client's own time."""
+    url = client.generate_presigned_url("describe_instances", ExpiresIn=60, HttpMethod="GET")
+    answer = session.get(url, timeout=300)
+    answer.raise_for_status()
+    return answer.content
+
+
 def pollers(client_of: Callable[[], Any], seconds: float = 10.0, count: int = 8) -> float:
     """Calls a second of so many pollers together."""
     done, stop = [0], time.monotonic() + seconds
 
     def poll(client: Any) -> None:
+        session = requests.Session()
         while time.monotonic() < stop:
-            client.describe_instances()
+            ask(client, session)
             done[0] += 1
 
     threads = [threading.Thread(target=poll, args=(client_of(),)) for _ in range(count)]
@@ -222,7 +229,8 @@ def main() -> None:
                 client = door.client(vo)
                 client.describe_key_pairs()  # the key is verified, nothing else is known
                 figures["cold list: native"] = timed(lambda: native.get("/servers/detail"))
-                figures["cold list: door"] = timed(client.describe_instances)
+                session = requests.Session()
+                figures["cold list: door"] = timed(lambda: ask(client, session))  # noqa: B023
         with site.running_door(clouds, folder / "warm", keystone=args.mode) as door:
             client = door.client(vo)
             figures.update(reads(native, client, door, vo, args.rounds))

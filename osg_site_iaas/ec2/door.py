@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -89,7 +90,12 @@ class Door:
     def _grant(self, request: HttpRequest, reply: Reply) -> Grant:
         grant = self.keystone.grant(request)
         reply.access_key, reply.project = grant.access_key, grant.project_id
-        if not self.store.take(grant.access_key, self.settings.rate, self.settings.burst):
+        try:
+            fits = self.store.take(grant.access_key, self.settings.rate, self.settings.burst)
+        except sqlite3.Error as error:
+            LOG.error("the store cannot bound rates: %s", error)
+            return grant
+        if not fits:
             raise throttled()
         return grant
 
@@ -150,7 +156,10 @@ class Door:
             ),
         )
         known = reply.action if reply.action in self.actions else "other"
-        self.store.count(known, reply.code or "ok", seconds, reply.requests)
+        try:
+            self.store.count(known, reply.code or "ok", seconds, reply.requests)
+        except sqlite3.Error as error:  # a full disk must not cost an answer that is there
+            LOG.error("the store cannot count: %s", error)
 
 
 def read_request(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> HttpRequest:

@@ -12,6 +12,7 @@ from osg_site_iaas.ec2.settings import Settings
 from osg_site_iaas.ec2.wsgi import Application
 from osg_site_iaas.errors import SiteError
 
+KEYSTONE_SECONDS = 15  # for one answer of Keystone to the door
 GRACE = 70  # seconds for requests under way at a reload or stop: more than one request may take
 
 
@@ -22,13 +23,15 @@ def own_session(cloud: str) -> Any:
 
     try:
         region = OpenStackConfig(app_name="osg-site-iaas-ec2").get_one(cloud=cloud)
-        return region.get_session()
+        session = region.get_session()
     except (exceptions.SDKException, KeyError) as error:
         raise SiteError(
             f"the door's own credential cannot be used: {error}",
             where=f"clouds.yaml, cloud {cloud}",
             todo="name the cloud in ec2.yml, and write it to clouds.yaml",
         ) from error
+    session.timeout = KEYSTONE_SECONDS
+    return session
 
 
 def sessions(settings: Settings) -> tuple[Any, Any]:

@@ -61,7 +61,7 @@ def backend_requests(answer: dict[str, Any]) -> int:
     return int(answer["ResponseMetadata"]["HTTPHeaders"]["x-backend-requests"])
 
 
-def wait_for(what: Any, seconds: float = 60.0) -> Any:
+def wait_for(what: Any, seconds: float = 240.0) -> Any:
     """What ``what()`` gives as soon as it is true."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:

@@ -76,6 +76,7 @@ class View:
     whole_at: float = float("-inf")
     number: int = 0  # of the last change through the door that is in
     refreshing: bool = False
+    failure: Optional[tuple[float, Exception]] = None  # when the last reading failed, and how
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -130,19 +131,29 @@ class Views:
 
     def all(self, cloud: Cloud, project: str, roles: tuple[str, ...]) -> dict[str, Document]:
         """Every server, up to date. Whatever fails in that raises: no old or short list is passed on."""
-        view = self._view(project, roles)
+        view, asked = self._view(project, roles), time.monotonic()
         with view.lock:
-            newest, changed = self._store.changes(project, view.number)
-            now = time.monotonic()
-            if view.seen is None or now - view.whole_at > 2 * self._full:
-                self._read_whole(cloud, project, view)
-            elif changed or now - view.at > self._fresh:
-                self._read_changes(cloud, project, view, changed)
-                if now - view.whole_at > self._full and not view.refreshing:
-                    view.refreshing = True
-                    cloud.pool.threads.submit(self._behind, cloud, project, view)
-            view.number = newest
-            return dict(view.servers)
+            if view.failure is not None and view.failure[0] > asked:
+                # Nova was asked while this request waited: asking again would hold the next one for as long.
+                raise view.failure[1]
+            try:
+                return self._refreshed(cloud, project, view)
+            except (Ec2Error, RefusedError) as error:
+                view.failure = (time.monotonic(), error)
+                raise
+
+    def _refreshed(self, cloud: Cloud, project: str, view: View) -> dict[str, Document]:
+        newest, changed = self._store.changes(project, view.number)
+        now = time.monotonic()
+        if view.seen is None or now - view.whole_at > 2 * self._full:
+            self._read_whole(cloud, project, view)
+        elif changed or now - view.at > self._fresh:
+            self._read_changes(cloud, project, view, changed)
+            if now - view.whole_at > self._full and not view.refreshing:
+                view.refreshing = True
+                cloud.pool.threads.submit(self._behind, cloud, project, view)
+        view.number = newest
+        return dict(view.servers)
 
     def _behind(self, cloud: Cloud, project: str, view: View) -> None:
         try:
