@@ -69,9 +69,15 @@ class Sandbox:
             raise SandboxError(
                 "there is no sandbox",
                 where=str(self.folder),
-                todo=f"osg-site-iaas sandbox up --name {self.name}",
+                todo=f"start it with: osg-site-iaas sandbox up {self.as_option}",
             )
         return box
+
+    @property
+    def as_option(self) -> str:
+        """What names it on the command line."""
+        by_name = self.folder == folders.home() / self.name
+        return f"--name {self.name}" if by_name else f"--state {self.folder}"
 
     @property
     def running(self) -> bool:
