@@ -8,6 +8,8 @@ then is one line a group, and cannot disagree. What a door sets is ``environment
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import AbstractSet, Any, Mapping, Optional, Sequence
 
@@ -30,7 +32,8 @@ PROTOCOL = "mapped"  # a method that every Keystone has switched on
 MAPPING_PREFIX = "osg-site-iaas-"  # a mapping has no tags; its name says that it is ours
 NOBODY = "nobody"  # no group of ours: theirs all hold a -
 NOWHERE = Position()
-LONGEST_NAME = 64  # of a group, in Keystone's database
+LONGEST_NAME = 64  # of a group or mapping, in Keystone's database
+_MAPPING_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,18 @@ class Provider:
     mapping: str  # id of the mapping
     protocol: str = PROTOCOL  # id of the protocol that ties provider and mapping
     at: Position = NOWHERE
+
+
+def mapping_id(provider: str) -> str:
+    """The id of the mapping of a provider of this id.
+
+    Releases up to Zed, at least, take no other characters in it than these: a provider may have dots.
+    """
+    plain = f"{MAPPING_PREFIX}{provider}"
+    if _MAPPING_ID.fullmatch(plain):
+        return plain
+    mark = "-" + hashlib.sha256(provider.encode()).hexdigest()[:12]
+    return re.sub(r"[^A-Za-z0-9_-]", "-", plain)[: LONGEST_NAME - len(mark)] + mark
 
 
 def group_name(vo: str, role: str) -> str:
@@ -187,7 +202,7 @@ def _provider(site: Site, provider: IdentityProvider) -> Provider:
         remote_ids=provider.remote_ids or (f"{MAPPING_PREFIX}{provider.name}",),
         authorization_ttl=provider.authorization_ttl or None,
         domain=site.cloud.domain,
-        mapping=f"{MAPPING_PREFIX}{provider.name}",
+        mapping=mapping_id(provider.name),
         at=provider.at,
     )
 

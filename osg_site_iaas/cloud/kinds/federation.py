@@ -101,17 +101,16 @@ class Mapping(Kind):
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
-        providers = {item["id"]: item for item in _providers(reader)}
+        providers = {grid.mapping_id(item["id"]): item for item in _providers(reader)}
         for item in reader.all("identity", f"{ROOT}/mappings", "mappings"):
-            prefix, name = item["id"][: len(grid.MAPPING_PREFIX)], item["id"][len(grid.MAPPING_PREFIX) :]
-            provider = providers.get(name)
+            provider = providers.get(item["id"])
             # made before its provider and left behind by a killed run, it still names our domain
             of_us = _ours(reader, provider) if provider else _names(item["rules"], reader.site.cloud.domain)
             yield Seen(
                 mapping_ref(item["id"]),
                 item["id"],
                 {"rules": item["rules"]},
-                ours=prefix == grid.MAPPING_PREFIX and of_us,
+                ours=item["id"].startswith(grid.MAPPING_PREFIX) and of_us,
             )
 
     def share(

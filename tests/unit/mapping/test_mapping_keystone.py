@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,19 @@ def test_providers_carry_what_keystone_needs(site):
     assert (grid.authorization_ttl, grid.domain, grid.mapping) == (720, "osg", "osg-site-iaas-grid")
     assert (igwn.remote_ids, igwn.authorization_ttl) == ((ISSUER, "https://second.example.org"), None)
     assert unused.id == "unused"
+
+
+@pytest.mark.parametrize("provider", ["site.example.org-cms", "grid/new", "übung", "p" * 51])
+def test_a_mapping_has_an_id_that_zed_takes_whatever_its_provider_is_called(provider):
+    found = keystone.mapping_id(provider)
+    assert re.fullmatch(r"osg-site-iaas-[a-zA-Z0-9_-]{1,50}", found)
+    assert found != keystone.mapping_id(provider.replace(".", "-") + "-")
+
+
+def test_mappings_of_two_providers_are_two():
+    names = ["a.b", "a-b", "a_b", "a/b", "x" * 60, "x" * 61, "p" * 50]
+    assert len({keystone.mapping_id(name) for name in names}) == len(names)
+    assert keystone.mapping_id("p" * 50) == "osg-site-iaas-" + "p" * 50
 
 
 def test_a_grid_provider_is_implied_by_an_fqan_and_a_token_issuer_never_is(site_of):
