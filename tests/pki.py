@@ -128,8 +128,12 @@ def make(
     digest: Optional[hashes.HashAlgorithm] = None,
     issuer_name: Optional[x509.Name] = None,
     signer: Any = None,
+    identifiers: bool = True,
 ) -> x509.Certificate:
-    """One certificate; ``signer`` and ``issuer_name`` override what the issuer would give, for forgeries."""
+    """One certificate; without ``identifiers`` as older CAs made them.
+
+    ``signer`` and ``issuer_name`` override what the issuer would give, for forgeries.
+    """
     named = name(subject) if isinstance(subject, str) else subject
     builder = x509.CertificateBuilder(
         issuer_name=issuer_name or (issuer.certificate.subject if issuer else named),
@@ -144,7 +148,7 @@ def make(
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()), False),
     ]
-    for value, critical in (*own, *extensions):
+    for value, critical in (*(own if identifiers else ()), *extensions):
         builder = builder.add_extension(value, critical)
     return builder.sign(signer or above, digest or hashes.SHA256())
 

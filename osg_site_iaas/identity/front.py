@@ -49,8 +49,8 @@ def context(files: Files) -> ssl.SSLContext:
         ) from error
     made.verify_mode = ssl.CERT_OPTIONAL
     made.verify_flags |= ssl.VERIFY_ALLOW_PROXY_CERTS
-    # Python 3.13 sets this by itself. Some grid CAs' certificates have no key identifier, which it refuses;
-    # our own verification follows and does not rest on it.
+    # Python 3.13's default contexts have this flag, this one has not, and must not get it: some grid CAs'
+    # certificates have no key identifier, which it refuses. Our own verification follows and does not rest on it.
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT
     # A resumed session would come without the chain of the first.
     made.options |= ssl.OP_NO_TICKET

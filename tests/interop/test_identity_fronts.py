@@ -49,6 +49,7 @@ class Front:
     url: str
     world: World
     root: Path
+    older: pki.Holder  # a CA without key identifiers, trusted from the start
 
     def ask(self, holder: pki.Holder | None, **more: Any) -> requests.Response:
         file = None
@@ -63,8 +64,10 @@ class Front:
         )
 
 
-def prepare(root: Path) -> tuple[World, front.Files]:
+def prepare(root: Path) -> tuple[World, front.Files, pki.Holder]:
     world = make_world(root)
+    older = pki.ca(f"{pki.ORG}/CN=Older CA", identifiers=False)
+    world.grid.trust(older)
     host = pki.end_entity(f"{pki.ORG}/CN=localhost", world.ca, hosts=["localhost", "127.0.0.1"])
     (root / "host.pem").write_bytes(pki.cert_pem(host.certificate))
     (root / "host.key").write_bytes(host.key_pem())
@@ -78,7 +81,7 @@ def prepare(root: Path) -> tuple[World, front.Files]:
     (root / "identity.yml").write_text(
         yaml.safe_dump({**directories, "keys": None, "logins": None, "recheck": 0})
     )
-    return world, front.Files(root / "host.pem", root / "host.key", world.grid.certificates)
+    return world, front.Files(root / "host.pem", root / "host.key", world.grid.certificates), older
 
 
 def free_port() -> int:
@@ -98,13 +101,13 @@ def wait_for(port: int) -> None:
 
 
 def python_front(root: Path) -> Iterator[Front]:
-    world, files = prepare(root)
+    world, files, older = prepare(root)
     port = free_port()
     server = front.server(GridIdentity(echo, root / "identity.yml"), "127.0.0.1", port, files, threads=4)
     thread = threading.Thread(target=server.start, daemon=True)
     thread.start()
     wait_for(port)
-    yield Front(f"https://localhost:{port}", world, root)
+    yield Front(f"https://localhost:{port}", world, root, older)
     server.stop()
     thread.join(20)
 
@@ -114,7 +117,7 @@ def apache_front(root: Path) -> Iterator[Front]:
         pytest.skip("apache2 with mod_gridsite and mod_wsgi is not installed")
     if not (MODULES / "mod_wsgi.so").exists() or sys.version_info[:2] != (3, 11):
         pytest.skip("mod_wsgi here is for Python 3.11")
-    world, files = prepare(root)
+    world, files, older = prepare(root)
     root.chmod(0o755)
     port = free_port()
     site_packages = sysconfig.get_paths()["purelib"]
@@ -140,7 +143,7 @@ def apache_front(root: Path) -> Iterator[Front]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
-        yield Front(f"https://localhost:{port}", world, root)
+        yield Front(f"https://localhost:{port}", world, root, older)
     finally:
         process.terminate()
         process.wait(30)
@@ -164,6 +167,12 @@ def test_a_voms_proxy_gets_through_with_its_identity(tls: Front) -> None:
         answer = tls.ask(holder)
         assert answer.status_code == 201, answer.text
         assert (answer.json()["OSG_SITE_USER"], answer.json()["OSG_SITE_VO"]) == (JANE, "cms")
+
+
+def test_a_ca_without_key_identifiers_is_taken_on_every_python(tls: Front) -> None:
+    """Python 3.13's default contexts refuse it (ssl.VERIFY_X509_STRICT)."""
+    user = pki.end_entity(f"{pki.ORG}/CN=Older User", tls.older, identifiers=False)
+    assert tls.ask(voms_proxy(user, tls.world.server, [PLAIN])).status_code == 201
 
 
 def refused(answer: Any) -> bool:
