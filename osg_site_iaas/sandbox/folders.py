@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional
+from typing import Callable, Iterator, Mapping, Optional, Union
 
 DEFAULT_NAME = "default"
 
@@ -29,9 +29,21 @@ def home(environ: Optional[Mapping[str, str]] = None) -> Path:
     return Path(base).absolute() / "osg-site-iaas" / "sandbox"
 
 
+def make_private(folder: Path) -> None:
+    """The folder and those above it that were missing, closed to others whatever the umask is."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
+def private(path: Union[str, Path], flags: int) -> int:
+    """An opener for open(): a file that it makes is closed to others whatever the umask is."""
+    return os.open(path, flags, 0o600)
+
+
 def write_private(path: Path, text: str) -> None:
     """Put ``text`` there at once or not at all, readable by nobody else."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
@@ -42,8 +54,8 @@ def write_private(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def only_one(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file, after whoever holds it now; ``on_wait`` is called if that takes waiting."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(path, "a") as file:
+    make_private(path.parent)
+    with open(path, "a", opener=private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

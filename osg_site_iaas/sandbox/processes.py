@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Callable, Mapping, Optional
 
 from osg_site_iaas.errors import SandboxError
+from osg_site_iaas.sandbox import folders
 from osg_site_iaas.sandbox.model import Command
 
 _PR_SET_PDEATHSIG = 1
@@ -52,6 +53,7 @@ def run(command: Command, folder: Path) -> tuple[int, list[str]]:
         text=True,
         errors="replace",
         check=False,
+        umask=0o077,
         preexec_fn=dies_with_parent(),
     )
     return done.returncode, done.stdout.splitlines()
@@ -59,8 +61,8 @@ def run(command: Command, folder: Path) -> tuple[int, list[str]]:
 
 def own(path: Path) -> IO[str]:
     """Hold the lock file until this process ends; SandboxError if another one does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = open(path, "a")  # noqa: SIM115 - held for life
+    folders.make_private(path.parent)
+    file = open(path, "a", opener=folders.private)  # noqa: SIM115 - held for life
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import io
-import os
 import re
 import shlex
 from typing import Iterable, Mapping
@@ -13,7 +12,7 @@ import yaml
 
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import releases
-from osg_site_iaas.sandbox.folders import write_private
+from osg_site_iaas.sandbox.folders import make_private, write_private
 from osg_site_iaas.sandbox.model import REGION, Box
 from osg_site_iaas.sandbox.service import Service
 
@@ -25,14 +24,13 @@ _OVERRIDE = re.compile(r"(?P<file>[^:]+):(?P<section>[^.=]+)\.(?P<option>[^=.]+)
 
 def write_configuration(box: Box, services: tuple[Service, ...]) -> None:
     """Every file of etc/ and every folder of data/ that the services want."""
-    os.umask(0o077)
     for service in services:
         for name, text in service.files(box).items():
             text = override(text, releases.configuration(box.release).get(name, {}))
             write_private(box.etc / name, override(text, box.overrides.get(name, {})))
         for folder in service.folders(box):
-            (box.data / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        (box.data / service.name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(box.data / folder)
+        make_private(box.data / service.name)
 
 
 def override(text: str, options: Mapping[str, Mapping[str, str]]) -> str:

@@ -131,7 +131,7 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
             else wishes.wrapper_env,
             overrides=(old.overrides if old else {}) if wishes.overrides is None else wishes.overrides,
         )
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make_private(folder)
         folder.chmod(0o700)
         save(box)
         folders.remember(register, folder)

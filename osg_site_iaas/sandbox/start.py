@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Iterable
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import processes, render, template
+from osg_site_iaas.sandbox import folders, processes, render, template
 from osg_site_iaas.sandbox.model import Box
 from osg_site_iaas.sandbox.service import choose, registry
 from osg_site_iaas.sandbox.status import FILE, UP, ServiceStatus, Status, tail
@@ -27,7 +27,7 @@ def prepare(box: Box, progress: Progress) -> None:
     services = choose(box.services, registry())
     template.ensure(box, services, progress)
     for folder in (box.logs, box.pki, box.etc, box.data, box.folder / "run"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make_private(folder)
     for log in box.logs.glob("*.log"):
         if log.stat().st_size > LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".old"))
@@ -42,7 +42,7 @@ def prepare(box: Box, progress: Progress) -> None:
 def start(box: Box, status: Callable[[], Status], progress: Progress) -> Status:
     """A supervisor with every service answering; if that fails or is interrupted, nothing is left running."""
     (box.folder / FILE).unlink(missing_ok=True)
-    with open(box.log("supervisor"), "ab") as log:
+    with open(box.log("supervisor"), "ab", opener=folders.private) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "osg_site_iaas.sandbox.supervisor", str(box.folder)],
             stdin=subprocess.PIPE,

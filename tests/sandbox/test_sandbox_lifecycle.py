@@ -67,7 +67,9 @@ def test_up_again_changes_nothing(sandbox):
 
 
 def test_nothing_of_it_can_be_read_by_others_and_no_secret_is_on_a_command_line(sandbox):
+    before = os.umask(0o022)
     sandbox.up(wishes=SMALL)
+    assert os.umask(before) == 0o022  # whoever calls keeps its own
     open_to_others = [
         path for path in [sandbox.folder, *sandbox.folder.rglob("*")] if path.stat().st_mode & 0o077
     ]

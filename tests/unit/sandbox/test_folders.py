@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -29,6 +30,19 @@ def test_a_private_file_is_whole_and_its_owners(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [each.name for each in path.parent.iterdir()] == ["file"]
+
+
+def test_what_is_made_is_closed_to_others_whatever_the_umask_is(tmp_path):
+    before = os.umask(0)
+    try:
+        folders.write_private(tmp_path / "a/b/file", "x")
+        with folders.only_one(tmp_path / "c/d/lock"):
+            pass
+        processes.own(tmp_path / "e/f/lock").close()
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_the_second_waits_for_the_first_and_is_told(tmp_path):
