@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, Callable, Mapping
 
 from osg_site_iaas.ec2.door import make_door
 from osg_site_iaas.ec2.settings import Settings
@@ -40,44 +40,48 @@ def sessions(settings: Settings) -> tuple[Any, Any]:
     return own_session(settings.cloud), reader
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM. SiteError where gunicorn or the credential is missing."""
+def run_server(
+    options: Mapping[str, Any], load: Callable[[], Any], server_name: str = "osg-site-iaas"
+) -> None:
+    """Serve what ``load`` makes in each worker, until SIGTERM. SiteError where gunicorn is missing."""
     try:
         import gunicorn.http.wsgi
         from gunicorn.app.base import BaseApplication
     except ImportError as error:
-        raise SiteError("the EC2 door needs gunicorn", todo="install python3-gunicorn") from error
+        raise SiteError("this needs gunicorn", todo="install python3-gunicorn") from error
     # HTCondor tells Amazon from others by this header; gunicorn has no setting for its name.
-    gunicorn.http.wsgi.SERVER = "AmazonEC2" if settings.server_type == "amazon" else "osg-site-iaas"
+    gunicorn.http.wsgi.SERVER = server_name
     os.umask(0o077)
 
     class Server(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
-            for name, value in {
-                "bind": settings.bind,
-                "workers": settings.workers,
-                "threads": settings.threads,
-                "worker_class": "gthread",
-                "preload_app": False,
-                "graceful_timeout": GRACE,
-                "timeout": GRACE + 20,
-                "keepalive": 75,
-                "limit_request_line": 8190,
-                "limit_request_fields": 60,
-                "limit_request_field_size": 8190,
-                "max_requests": 100_000,
-                "max_requests_jitter": 10_000,
-                "proc_name": "osg-site-iaas-ec2",
-                "worker_tmp_dir": str(settings.state),
-                "errorlog": "-",
-                "loglevel": "warning",
-                "pidfile": str(settings.state / "pid"),
-            }.items():
+            for name, value in {**COMMON, **options}.items():
                 self.cfg.set(name, value)
 
-        def load(self) -> Application:
-            return Application(make_door(settings, *sessions(settings)))
+        def load(self) -> Any:
+            return load()
 
+    Server().run()
+
+
+COMMON: Mapping[str, Any] = {
+    "worker_class": "gthread",
+    "preload_app": False,
+    "graceful_timeout": GRACE,
+    "timeout": GRACE + 20,
+    "keepalive": 75,
+    "limit_request_line": 8190,
+    "limit_request_fields": 60,
+    "limit_request_field_size": 8190,
+    "max_requests": 100_000,
+    "max_requests_jitter": 10_000,
+    "errorlog": "-",
+    "loglevel": "warning",
+}
+
+
+def serve(settings: Settings) -> None:
+    """Serve the EC2 API until SIGTERM. SiteError where gunicorn or the credential is missing."""
     sessions(settings)  # a credential that is not there is said before anything listens
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -87,4 +91,13 @@ def serve(settings: Settings) -> None:
     access.handlers, access.propagate = [handler], False
     for noisy in ("keystoneauth", "urllib3", "openstack"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    Server().run()
+    options = {
+        "bind": settings.bind,
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "proc_name": "osg-site-iaas-ec2",
+        "worker_tmp_dir": str(settings.state),
+        "pidfile": str(settings.state / "pid"),
+    }
+    name = "AmazonEC2" if settings.server_type == "amazon" else "osg-site-iaas"
+    run_server(options, lambda: Application(make_door(settings, *sessions(settings))), name)

@@ -1,0 +1,82 @@
+"""Serves instances their metadata with the ids that the EC2 door gives, in place of Nova's metadata service.
+
+Neutron's metadata agent is pointed to it (``nova_metadata_host`` and ``nova_metadata_port``); its
+``metadata_proxy_shared_secret`` is what tells the door whose a request is. IMDSv1 and v2 are answered.
+
+    osg-site-iaas-metadata --cloud osg-site-iaas-metadata --secret-file /etc/osg/site-iaas/secrets/metadata
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from osg_site_iaas.errors import SiteError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="osg-site-iaas-metadata",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--cloud", default="osg-site-iaas-metadata", help="its entry in clouds.yaml (default: %(default)s)"
+    )
+    parser.add_argument("--secret-file", type=Path, required=True, help="file with the agent's shared secret")
+    parser.add_argument("--bind", default="127.0.0.1:8775", help="where it listens (default: %(default)s)")
+    parser.add_argument("--region", default="RegionOne", help="OpenStack's region (default: %(default)s)")
+    parser.add_argument(
+        "--interface", default="public", help="which endpoints are used (default: %(default)s)"
+    )
+    parser.add_argument("--require-token", action="store_true", help="answer IMDSv2 only")
+    parser.add_argument("--tags", action="store_true", help="show an instance its tags")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
+    return parser
+
+
+def _secret(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteError(
+            "the shared secret cannot be read", where=str(path), todo="check its path and mode"
+        ) from error
+    if len(text) < 16:
+        raise SiteError(
+            "the shared secret has fewer than 16 characters",
+            where=str(path),
+            todo="an empty or short one lets every host on the network ask for every instance: make a longer one",
+        )
+    return text
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Serve until told to stop; errors that an administrator can act on are printed in words."""
+    args = build_parser().parse_args(argv)
+    try:
+        from osg_site_iaas.ec2.metadata_door import MetadataDoor, MetadataSettings
+        from osg_site_iaas.ec2.server import own_session, run_server
+
+        settings = MetadataSettings(
+            _secret(args.secret_file), args.region, args.interface, args.require_token, args.tags
+        )
+        own_session(args.cloud)
+
+        def load() -> Any:
+            return MetadataDoor(settings, own_session(args.cloud))
+
+        run_server(
+            {"bind": args.bind, "workers": args.workers, "threads": 8, "proc_name": "osg-site-iaas-metadata"},
+            load,
+        )
+    except SiteError as error:
+        print(f"osg-site-iaas-metadata: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
