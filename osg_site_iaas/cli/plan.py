@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Optional
 
 from osg_site_iaas.cli import reconcile, terminal
+from osg_site_iaas.cloud.apply import check_login
+from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.observe import World, plan
 from osg_site_iaas.declaration.load import load
-from osg_site_iaas.errors import SiteError, UnsafePlan
+from osg_site_iaas.errors import SiteError
 from osg_site_iaas.plan import document, render
 
 
@@ -33,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 with nothing to do, else 2."""
     prune = reconcile.prune_of(args)
+    cloud: Optional[Cloud] = None
     if args.recorded:
         site = load(Path(args.site))
         world = _recorded(Path(args.recorded))
@@ -53,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
         terminal.show(render.lines(made, unmanaged=len(made.unmanaged) if args.unmanaged else 20))
     try:
         reconcile.guard(args, made)
-    except UnsafePlan as error:
+        if cloud is not None:
+            check_login(cloud, made)
+    except SiteError as error:
         terminal.say(f"apply would refuse this: {error}")
     return 2 if made.changes or made.conflicts else 0
 

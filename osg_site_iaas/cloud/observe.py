@@ -12,6 +12,7 @@ from osg_site_iaas.cloud.kinds import KINDS, RULES
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.cloud.scope import Scope, narrow
 from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.diff import diff
 from osg_site_iaas.plan.model import Conflict, Plan, Prune, Seen, Wanted
 
@@ -43,7 +44,11 @@ def observe(
     scope: Optional[Scope] = None,
 ) -> World:
     """Everything there is of the site, or in a scope; each kind in a thread, each list asked for once."""
-    cloud.login()
+    if "project" not in cloud.login():
+        raise CloudError(
+            f"the login of clouds.yaml entry {cloud.name!r} is for no project, and Nova, Neutron and Glance need one",
+            todo="give the entry project_name and project_domain_name; docs/operations.md says which roles it needs",
+        )
     if scope is not None:
         kinds = scope.kinds()
     wanted = {item.ref.kind for item in desired(site, kinds)}

@@ -34,7 +34,7 @@ class Image(Kind):
 
     rule = KindRule("image", Removal.PRUNE, marks=("tagged",), disable={"status": "deactivated"})
     service = "image"
-    ownership = f"the image's tag `{SITE_TAG}DOMAIN`, and the administrator's project owns it"
+    ownership = f"the image's tag `{SITE_TAG}DOMAIN`, so that it is found in whichever project"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for image in site.images:
@@ -214,9 +214,11 @@ def _accept(work: Work, image: str, project: str, change: Change) -> None:
 
 
 def _images(reader: Reader) -> list[dict[str, Any]]:
-    """The images of the administrator's project."""
-    project = own_project(reader)
-    return reader.all("image", f"/images?owner={project}", "images", paged=True)
+    """The images of the administrator's project, and what another administrator's holds of ours."""
+    own = reader.all("image", f"/images?owner={own_project(reader)}", "images", paged=True)
+    tag = quote(SITE_TAG + reader.site.cloud.domain, safe="")
+    ours = reader.all("image", f"/images?visibility=all&tag={tag}", "images", paged=True)
+    return list({item["id"]: item for item in (*own, *ours)}.values())
 
 
 def _tags(site: Site) -> list[str]:

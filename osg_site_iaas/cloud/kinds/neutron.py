@@ -74,12 +74,11 @@ class NeutronKind(Kind):
         owners = owner_names(reader)
         found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
         for item in reader.all("network", f"{self.path}{query}", self.path.strip("/").replace("-", "_")):
-            owner = owners.get(item["project_id"])
-            if owner is None:
-                continue
-            key = (owner, item["name"])
-            if key in names or is_marked(item.get("description"), reader.site.cloud.domain):
-                found.append((key, item))
+            ours = is_marked(item.get("description"), reader.site.cloud.domain)
+            # what another administrator's project holds of ours is the site's all the same
+            owner = owners.get(item["project_id"], "" if ours else None)
+            if owner is not None and (ours or (owner, item["name"]) in names):
+                found.append(((owner, item["name"]), item))
         # of several with one name the oldest is meant
         return sorted(found, key=lambda entry: str(entry[1].get("created_at")))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Work, required_id
@@ -59,7 +59,8 @@ class Router(NeutronKind):
                 plugged.setdefault(port["device_id"], []).extend(ip["subnet_id"] for ip in port["fixed_ips"])
         addresses = self._floating(reader, [item["id"] for key, item in found if key not in declared])
         for key, item in found:
-            gateway = (item.get("external_gateway_info") or {}).get("network_id")
+            outside = item.get("external_gateway_info") or {}
+            gateway = outside.get("network_id")
             inside = plugged.get(item["id"], [])
             yield Seen(
                 Ref("router", key),
@@ -71,7 +72,10 @@ class Router(NeutronKind):
                     "tagged": TAG in item["tags"],
                 },
                 ours=is_marked(item["description"], reader.site.cloud.domain),
-                needs=(*needed("", key[0], ""), *_seen_needs(reader, gateway, inside, subnets, networks)),
+                needs=(
+                    *needed("", key[0], ""),
+                    *_seen_needs(reader, gateway, [*inside, *_addresses(outside)], subnets, networks),
+                ),
                 vo=reader.vo_named(key[0]),
                 contents={"floating IPs": addresses[item["id"]]},
             )
@@ -165,6 +169,11 @@ def _seen_needs(
             key = next(key for key, item in Network().items(reader, _networks(reader)) if item is network)
             found.append(Ref("subnet", (*key, subnet["name"])))
     return tuple(found)
+
+
+def _addresses(outside: Mapping[str, Any]) -> list[str]:
+    """The subnets of an external network that a router has an address in."""
+    return [ip["subnet_id"] for ip in outside.get("external_fixed_ips", ())]
 
 
 def _networks(reader: Reader) -> set[tuple[str, ...]]:
