@@ -197,7 +197,7 @@ class IdentityProvider:
     type: str  # x509 or token
     remote_ids: tuple[str, ...] = ()  # issuer URLs, or the name that the grid's front sets
     audiences: tuple[str, ...] = ()  # token: accepted values of aud
-    authorization_ttl: int = 0  # minutes a membership proven at login lasts; 0 is Keystone's own default
+    authorization_ttl: int = 5760  # minutes a membership proven at login lasts (4 days); 0: Keystone's own
     at: Position = Position()
 
 

@@ -60,7 +60,7 @@ def test_providers_carry_what_keystone_needs(site):
     grid, igwn, unused = keystone.providers(site)
     assert (grid.id, grid.remote_ids, grid.at.line) == ("grid", ("osg-site-iaas-grid",), 40)
     assert (grid.authorization_ttl, grid.domain, grid.mapping) == (720, "osg", "osg-site-iaas-grid")
-    assert (igwn.remote_ids, igwn.authorization_ttl) == ((ISSUER, "https://second.example.org"), None)
+    assert (igwn.remote_ids, igwn.authorization_ttl) == ((ISSUER, "https://second.example.org"), 5760)
     assert unused.id == "unused"
 
 
