@@ -233,7 +233,7 @@ CASES = (
         _patch("/OS-FEDERATION/identity_providers", "identity_provider", enabled=False),
         {"enabled": (False, True)},
         declare=lambda data, t: data["identity_providers"][f"grid-{t}"].update(authorization_ttl=60),
-        declared={"authorization_ttl": (None, 60)},
+        declared={"authorization_ttl": (5760, 60)},
         end=("remove",),
     ),
     Case(
