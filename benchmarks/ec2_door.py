@@ -26,6 +26,18 @@ import ec2_fixtures as site
 import requests
 
 
+class Figures(dict[str, float]):
+    """Figures that are said on stderr as they come: a run takes minutes."""
+
+    def __setitem__(self, name: str, value: float) -> None:
+        print(f"{name}: {value:.1f}", file=sys.stderr, flush=True)
+        super().__setitem__(name, value)
+
+    def update(self, more: dict[str, float]) -> None:  # type: ignore[override]
+        for name, value in more.items():
+            self[name] = value
+
+
 def timed(work: Callable[[], Any]) -> float:
     started = time.perf_counter()
     work()
@@ -223,7 +235,7 @@ def main() -> None:
             native.start(min(50, left))
             left -= min(50, left)
         settled(native, args.servers)
-        figures: dict[str, float] = {}
+        figures = Figures()
         for at in range(2):
             with site.running_door(clouds, folder / f"cold{at}", keystone=args.mode) as door:
                 client = door.client(vo)

@@ -48,7 +48,7 @@ def describe_instance_attribute(call: Call, parameters: Parameters) -> Answer:
     if name == "userData":
         raise unsupported("User data cannot be read back in this cloud.")
     server = _server(call, parameters)
-    one = instance(server, around(call, {server["id"]: server}))
+    one = instance(server, around(call, {server["id"]: server}, addresses=False))
     metadata = server.get("metadata") or {}
     values: Mapping[str, tuple[str, Any]] = {
         "instanceType": ("InstanceType", {"Value": one["InstanceType"]}),

@@ -15,8 +15,11 @@ from osg_site_iaas.ec2.states import failed_launch, state_of
 FEW = 10  # instances asked for by id that are read one by one
 
 
-def around(call: Call, servers: Mapping[str, Document]) -> Around:
-    """The project's networks and group names; read anew where a server has a group that is not among them."""
+def around(call: Call, servers: Mapping[str, Document], *, addresses: bool = True) -> Around:
+    """The project's networks and group names; read anew where a server has a group that is not among them.
+
+    Without ``addresses`` no floating ones are looked for: a server that was just started has none.
+    """
     groups = call.lookups.groups(call.cloud, call.project)
     used = {one["name"] for server in servers.values() for one in server.get("security_groups") or ()}
     if used - set(groups):
@@ -26,7 +29,7 @@ def around(call: Call, servers: Mapping[str, Document]) -> Around:
         call.account,
         groups,
         call.lookups.networks(call.cloud, call.project),
-        call.lookups.addresses(call.cloud, call.project),
+        call.lookups.addresses(call.cloud, call.project) if addresses else {},
     )
 
 

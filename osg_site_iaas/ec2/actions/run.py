@@ -62,7 +62,7 @@ def run_instances(call: Call, parameters: Parameters) -> Answer:
         lambda token, digest: _by_token(call, token, digest),
         lambda digest: _launch(call, parameters, digest),
     )
-    return _answer(call, _as_they_are(call, servers) if earlier else servers)
+    return _answer(call, _as_they_are(call, servers) if earlier else servers, earlier=earlier)
 
 
 def _as_they_are(call: Call, servers: list[Document]) -> list[Document]:
@@ -200,8 +200,8 @@ def _refusal(error: RefusedError, parameters: Parameters) -> Ec2Error:
     return translate(error)
 
 
-def _answer(call: Call, servers: list[Document]) -> Answer:
-    place = around(call, {one["id"]: one for one in servers})
+def _answer(call: Call, servers: list[Document], *, earlier: bool) -> Answer:
+    place = around(call, {one["id"]: one for one in servers}, addresses=earlier)
     instances = sorted(
         (instance(one, place) for one in servers), key=lambda one: (one["AmiLaunchIndex"], one["InstanceId"])
     )
