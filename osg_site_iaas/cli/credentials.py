@@ -13,8 +13,11 @@ folder cloud.secrets, mode 0600. It is never printed unless you ask with --show.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
+
+from keystoneauth1 import exceptions
 
 from osg_site_iaas.cloud import secrets
 from osg_site_iaas.cloud.connect import Cloud, connect
@@ -111,5 +114,8 @@ def _tell(
 
 
 def _ec2_url(cloud: Cloud) -> str:
-    url = cloud.session.get_endpoint(service_type="ec2", interface="public", region_name=cloud.region)
+    """The EC2 door's address, or words to fill in where the catalogue has none."""
+    url = None
+    with contextlib.suppress(exceptions.EndpointNotFound):
+        url = cloud.session.get_endpoint(service_type="ec2", interface="public", region_name=cloud.region)
     return str(url or "https://ec2.REGION.SITE:8788/")

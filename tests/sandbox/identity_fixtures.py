@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -161,6 +162,7 @@ def opened(cloud: Cloud, folder: Path, tag: str, issuer: Issuer) -> Iterator[Gri
     grid.lsc("cms", SERVER, authority.dn)
     site = GridSite(cloud, folder, tag, grid, authority, server, issuer)
     site.site_file.write_text(yaml.safe_dump(_declaration(tag, issuer.url), sort_keys=False))
+    _roles(cloud)
     apply(cloud, site.site_file)
     settings = {
         "site": str(site.site_file), "certificates": str(grid.certificates), "vomsdir": str(grid.vomsdir),
@@ -177,11 +179,24 @@ def opened(cloud: Cloud, folder: Path, tag: str, issuer: Issuer) -> Iterator[Gri
 
 
 @pytest.fixture(scope="session")
-def grid_site(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GridSite]:
-    """One for all tests of the session."""
-    folder = tmp_path_factory.mktemp("grid-site")
-    with Issuer(folder) as issuer, opened(cloud, folder, uuid.uuid4().hex[:6], issuer) as site:
-        yield site
+def grid_site(cloud: Cloud) -> Iterator[GridSite]:
+    """One for all tests of the session; in the sandbox's own folder, which services of any release can see."""
+    tag = uuid.uuid4().hex[:6]
+    folder = cloud.sandbox.folder / f"grid-{tag}"
+    folder.mkdir(mode=0o700)
+    try:
+        with Issuer(folder) as issuer, opened(cloud, folder, tag, issuer) as site:
+            yield site
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _roles(cloud: Cloud) -> None:
+    """An older Keystone has no manager; the tests use it as a role that differs from member."""
+    admin = cloud.connect()
+    if admin.identity.find_role("manager") is None:
+        admin.identity.create_role(name="manager")
+    admin.close()
 
 
 def _remove(site: GridSite) -> None:
