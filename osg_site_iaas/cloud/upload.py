@@ -46,6 +46,8 @@ class Checked:
         if not self._started:
             self._started = True
             self._next = self._take()
+            if not self._next:
+                self._check(0)
         piece, self._next = self._next, self._take() if self._next else b""
         if piece and not self._next:
             self._check(len(piece))
