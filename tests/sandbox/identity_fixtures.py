@@ -178,9 +178,9 @@ def opened(cloud: Cloud, folder: Path, tag: str, issuer: Issuer) -> Iterator[Gri
         _remove(site)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def grid_site(cloud: Cloud) -> Iterator[GridSite]:
-    """One for all tests of the session; in the sandbox's own folder, which services of any release can see."""
+    """One for each module, since the sandbox has one door; in the sandbox's folder, which every release can see."""
     tag = uuid.uuid4().hex[:6]
     folder = cloud.sandbox.folder / f"grid-{tag}"
     folder.mkdir(mode=0o700)
