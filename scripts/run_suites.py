@@ -58,7 +58,7 @@ SUITES = (
     ),
     Suite("unit", (pytest("tests/unit", *SHORT),)),
     Suite("consistency", (pytest("tests/consistency", *SHORT),)),
-    Suite("sandbox", (pytest("tests/sandbox", *SHORT),)),
+    Suite("sandbox", (pytest("tests/sandbox", "--durations=15", *SHORT),)),
     Suite("interop", (pytest("tests/interop", *SHORT),)),
     Suite("long", (pytest("tests", "-m", "long"),), long=True),
 )
