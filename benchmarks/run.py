@@ -24,7 +24,9 @@ def main() -> int:
     chosen = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run")
     sandbox = Sandbox.open(NAME)
     sandbox.up(lambda note: print(f"  {note}", file=sys.stderr), Wishes(computes=8, overrides=ROUNDS))
-    print(f"# {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, {platform.platform()}, {os.cpu_count()} cores")
+    print(
+        f"# {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, {platform.platform()}, {os.cpu_count()} cores"
+    )
     env = {**os.environ, "OSG_SITE_IAAS_TEST_SANDBOX": NAME}
     failed = []
     try:

@@ -162,7 +162,12 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 if other is not None:
                     status, headers, body = other.status, dict(other.headers), other.body
                 self.reply(call, status, body, headers)
-            except (Dropped, OSError, ValueError, http.client.HTTPException):  # the client has ended, or is to
+            except (
+                Dropped,
+                OSError,
+                ValueError,
+                http.client.HTTPException,
+            ):  # the client has ended, or is to
                 self.close_connection = True
                 with contextlib.suppress(OSError):
                     self.connection.shutdown(socket.SHUT_RDWR)
