@@ -12,7 +12,8 @@ from osg_site_iaas.ec2.ids import check_id, ec2_id, resolve
 from osg_site_iaas.ec2.instances import FILTERS, Around, instance, reservation_id, tags_of_instance
 from osg_site_iaas.ec2.states import failed_launch, state_of
 
-FEW = 10  # instances asked for by id that are read one by one
+FEW = 10  # instances asked for by id that are read one by one where no list is kept
+FEWER = 2  # and where one is: bringing it up to date is one request
 
 
 def around(call: Call, servers: Mapping[str, Document], *, addresses: bool = True) -> Around:
@@ -41,7 +42,9 @@ def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document
     for one in ids or ():
         check_id("i", one)
     gone = call.store.buried(call.project)
-    if ids and len(ids) <= FEW and not call.views.is_fresh(call.project, call.grant.roles):
+    loaded = call.views.is_loaded(call.project, call.grant.roles)
+    few = bool(ids) and len(ids or ()) <= (FEWER if loaded else FEW)
+    if ids and few and not call.views.is_fresh(call.project, call.grant.roles):
         singly = _singly(call, ids, gone)
         if singly is not None:
             return singly

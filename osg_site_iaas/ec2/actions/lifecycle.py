@@ -65,7 +65,7 @@ def _post(call: Call, server: Document, body: Mapping[str, Any], verb: str) -> C
 @action(
     "InstanceIds",
     only={"Force": (False,), "SkipOsShutdown": (False,)},
-    requests="1 an instance, and the reading of up to 10 by id",
+    requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)",
     notes="Idempotent: one that is terminated already is answered as such.",
 )
 def terminate_instances(call: Call, parameters: Parameters) -> Answer:
@@ -109,7 +109,7 @@ START: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@action("InstanceIds", requests="1 an instance, and the reading of up to 10 by id")
+@action("InstanceIds", requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)")
 def start_instances(call: Call, parameters: Parameters) -> Answer:
     servers = _wanted(call, parameters)
     work, changes = {}, []
@@ -130,7 +130,7 @@ def start_instances(call: Call, parameters: Parameters) -> Answer:
     "InstanceIds",
     only={"Hibernate": (False,), "SkipOsShutdown": (False,)},
     ignores={"Force": "Nova powers a guest off that does not shut down in its time"},
-    requests="1 an instance, and the reading of up to 10 by id",
+    requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)",
 )
 def stop_instances(call: Call, parameters: Parameters) -> Answer:
     servers = _wanted(call, parameters)
@@ -148,7 +148,11 @@ def stop_instances(call: Call, parameters: Parameters) -> Answer:
     return {"StoppingInstances": changes}
 
 
-@action("InstanceIds", requests="1 an instance, and the reading of up to 10 by id", notes="A soft reboot.")
+@action(
+    "InstanceIds",
+    requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)",
+    notes="A soft reboot.",
+)
 def reboot_instances(call: Call, parameters: Parameters) -> Optional[Answer]:
     servers = _wanted(call, parameters)
     for server in servers.values():

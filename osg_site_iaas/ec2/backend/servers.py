@@ -109,6 +109,12 @@ class Views:
                 held -= len(dropped.servers)
             return view
 
+    def is_loaded(self, project: str, roles: tuple[str, ...]) -> bool:
+        """Whether a list is kept, however old."""
+        with self._lock:
+            view = self._views.get((project, roles))
+        return view is not None and view.seen is not None
+
     def is_fresh(self, project: str, roles: tuple[str, ...]) -> bool:
         """Whether the view can be answered from without a request."""
         with self._lock:
