@@ -102,7 +102,7 @@ def test_a_token_that_nova_refuses_is_not_an_authentication_error(faults, client
     client.describe_instances()
 
 
-@pytest.mark.parametrize("fault", ["lost", ("slow", 10)])
+@pytest.mark.parametrize("fault", ["lost", pytest.param(("slow", 10), marks=pytest.mark.long)])
 def test_a_launch_whose_answer_is_lost_makes_one_server(client, faults, vo, image, fault, monkeypatch):
     token = uuid.uuid4().hex
     asked = {"ImageId": image, "InstanceType": "m1.tiny", "MinCount": 1, "MaxCount": 1, "ClientToken": token}

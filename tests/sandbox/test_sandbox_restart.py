@@ -17,6 +17,7 @@ def sandbox(tmp_path):
     made.down()
 
 
+@pytest.mark.long  # the lifecycle tests restart a sandbox too, with less in it
 def test_servers_live_on_and_can_still_be_used(sandbox):
     admin = Cloud(sandbox).connect()
     flavour = admin.compute.create_flavor(name="f", ram=512, vcpus=1, disk=1)
