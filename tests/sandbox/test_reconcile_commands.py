@@ -45,7 +45,7 @@ def test_exit_codes_and_the_shape_of_json(rig: Rig):  # noqa: F811
         [],
     )
     assert applied["checksum"] == planned.data["checksum"]
-    assert rig.run("plan", expect=0).out.endswith("not ours).\n")
+    assert "Plan: nothing to do" in rig.run("plan", expect=0).out  # others may have flavours there
     rig.run("apply", "--yes", expect=0)
     assert rig.run("plan", "--from", "/nowhere").code == 1
 
