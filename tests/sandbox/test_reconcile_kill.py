@@ -65,11 +65,12 @@ class Killer(Rule):
         words = f"{call.method} {call.service} {call.path.split('?')[0]}"
         if not call.writes or when != self.point.when or not re.fullmatch(self.point.fits or ".*", words):
             return
+        process = self.process()
+        if process is None:
+            return  # a late answer to the run that was killed before
         self.seen += 1
         if self.seen == self.point.number:
             self.struck = True
-            process = self.process()
-            assert process is not None
             process.send_signal(signal.SIGKILL)
             raise Dropped
 
