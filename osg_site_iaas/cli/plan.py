@@ -29,6 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="also write the plan to a file, for `apply --plan`")
     parser.add_argument("--record", metavar="FILE", help="also write what was seen to a file")
     parser.add_argument(
+        "--without-secrets",
+        action="store_true",
+        help="do not look for the passwords and keys that apply keeps: for who may not read them",
+    )
+    parser.add_argument(
         "--from", dest="recorded", metavar="FILE", help="plan from such a file, without a cloud"
     )
 
@@ -44,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         requests = {}
     else:
         site, cloud = reconcile.look(args)
-        world, made = reconcile.make(args, site, cloud, prune=prune)
+        world, made = reconcile.make(args, site, cloud, prune=prune, secrets=not args.without_secrets)
         requests = dict(sorted(cloud.requests.items()))
     if args.record:
         _record(Path(args.record), world)

@@ -70,11 +70,17 @@ def look(args: argparse.Namespace) -> tuple[Site, Cloud]:
 
 
 def make(
-    args: argparse.Namespace, site: Site, cloud: Cloud, *, prune: Prune, adopt: bool = False
+    args: argparse.Namespace,
+    site: Site,
+    cloud: Cloud,
+    *,
+    prune: Prune,
+    adopt: bool = False,
+    secrets: bool = True,
 ) -> tuple[World, Plan]:
     """Read the world and compare, with progress."""
     with terminal.progress("Reading the cloud") as step:
-        world = observe(cloud, site, workers=args.workers, progress=step)
+        world = observe(cloud, site, workers=args.workers, progress=step, secrets=secrets)
     _known(prune, world)
     made = plan(site, world, prune=prune, adopt=adopt)
     return world, adoptions(made) if adopt else made

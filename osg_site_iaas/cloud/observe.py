@@ -42,8 +42,12 @@ def observe(
     progress: Optional[Progress] = None,
     kinds: Sequence[Kind] = KINDS,
     scope: Optional[Scope] = None,
+    secrets: bool = True,
 ) -> World:
-    """Everything there is of the site, or in a scope; each kind in a thread, each list asked for once."""
+    """Everything there is of the site, or in a scope; each kind in a thread, each list asked for once.
+
+    Without ``secrets`` the files that apply has written are not looked for, and taken to be as they should.
+    """
     if "project" not in cloud.login():
         raise CloudError(
             f"the login of clouds.yaml entry {cloud.name!r} is for no project, and Nova, Neutron and Glance need one",
@@ -55,7 +59,8 @@ def observe(
     # a service that the site has not got cannot hold anything of ours; declared, it is a conflict
     asked = [kind for kind in kinds if cloud.has(kind.service)]
     found: dict[str, list[Seen]] = {}
-    with Reader(cloud, site, workers=workers, vos=scope.vos if scope else None) as reader:
+    vos = scope.vos if scope else None
+    with Reader(cloud, site, workers=workers, vos=vos, secrets=secrets) as reader:
         pool = ThreadPoolExecutor(len(asked), thread_name_prefix="kind")
         try:
             futures = {pool.submit(_all, kind, reader): kind for kind in asked}

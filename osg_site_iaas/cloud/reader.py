@@ -28,10 +28,18 @@ class Reader:
     """A view of the cloud for one plan. Answers are kept for the life of the reader and never refreshed."""
 
     def __init__(
-        self, cloud: Cloud, site: Site, *, workers: int = 8, vos: Optional[AbstractSet[str]] = None
+        self,
+        cloud: Cloud,
+        site: Site,
+        *,
+        workers: int = 8,
+        vos: Optional[AbstractSet[str]] = None,
+        secrets: bool = True,
     ) -> None:
         self.cloud = cloud
         self.site = site
+        # where what apply has written lies; None: it is not to be looked at, and is taken to be as it should
+        self.secrets = site.cloud.secrets if secrets else None
         self._workers = workers
         self._vos = vos
         self._pools: dict[str, ThreadPoolExecutor] = {}

@@ -50,6 +50,17 @@ def password_is_set(folder: Path, user: str) -> None:
         _aside(path).replace(path)
 
 
+def there(path: Path) -> bool:
+    """Whether a secret is kept there; SiteError for who may not know."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise SiteError(
+            f"cannot look for the secret {path}: {error.strerror}",
+            todo="run this as the folder's owner; plan can do without: --without-secrets",
+        ) from error
+
+
 def _aside(path: Path) -> Path:
     return path.with_name(f"{path.name}.not-yet-set")
 
@@ -79,7 +90,7 @@ def ec2_key(folder: Path, user: str) -> tuple[str, str]:
 def kept_ec2_key(folder: Path, user: str) -> Optional[tuple[str, str]]:
     """Access and secret key kept for a user, or None."""
     path = key_file(folder, user)
-    if not path.exists():
+    if not there(path):
         return None
     parser = configparser.ConfigParser(interpolation=None)
     try:

@@ -198,6 +198,7 @@ def test_a_lost_key_file_is_written_again_and_a_lost_password_is_renewed(rig: Ri
     before = key.read_text(), password.read_text()
     key.unlink()
     password.unlink()
+    assert "nothing to do" in rig.run("plan", "--without-secrets", expect=0).out
     assert ops(rig.plan()) == ["update ec2_credential cms-pilot", "update user cms-bot"]
     rig.apply()
     assert key.read_text() == before[0]

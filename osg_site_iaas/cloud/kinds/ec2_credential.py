@@ -55,14 +55,14 @@ class Ec2Credential(Kind):
             if item["user_id"] in users:
                 keys[users[item["user_id"]]].append(item)
         for name, found in keys.items():
-            pair = secrets.kept_ec2_key(reader.site.cloud.secrets, name)
+            pair = secrets.kept_ec2_key(reader.secrets, name) if reader.secrets else None
             # the one in our file first: a key that the VO has made itself is never ours
             found.sort(key=lambda item: (pair is None or item["access"] != pair[0], item["id"]))
             wanted = name in declared
             for item in found:
                 ours = item["mark"] == domain or (pair is not None and item["access"] == pair[0])
                 main, wanted = (wanted and ours), (wanted and not ours)
-                kept = pair == (item["access"], item["secret"])
+                kept = reader.secrets is None or pair == (item["access"], item["secret"])
                 yield Seen(
                     key_ref(name) if main else key_ref(name, item["access"]),
                     item["id"],

@@ -56,7 +56,8 @@ class User(KeystoneKind):
                 {
                     "description": text,
                     "enabled": item["enabled"],
-                    "password_kept": secrets.password_file(reader.site.cloud.secrets, name).exists(),
+                    "password_kept": reader.secrets is None
+                    or secrets.there(secrets.password_file(reader.secrets, name)),
                 },
                 ours=ours,
                 vo=vo_in(text) if ours else owners.get(name),
