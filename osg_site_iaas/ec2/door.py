@@ -123,7 +123,7 @@ class Door:
             return sts_answer(name, action.run(call, {}) or {}, reply.request_id)
         parameters = parse_input(self.model, name, operation_parameters(request.form))
         action.check(parameters)
-        return self.writer.answer(name, action.run(call, parameters), reply.request_id, version)
+        return self.writer.answer(name, action.answer(call, parameters), reply.request_id, version)
 
     def fail(self, error: Ec2Error) -> Reply:
         """The reply to a request that could not even be read."""

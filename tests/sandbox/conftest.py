@@ -96,6 +96,12 @@ def cloud() -> Iterator[Cloud]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def box(cloud: Cloud) -> Sandbox:
+    """The same sandbox for the EC2 door's tests, which make projects of their own in it."""
+    return cloud.sandbox
+
+
 @pytest.fixture
 def domain_name(cloud: Cloud) -> Iterator[str]:
     """The name of a Keystone domain that no other test has; made by the test if it wants, removed after it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional
+import re
+from typing import Any, Callable, Mapping, Optional, Pattern
 
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.describe import find_servers
@@ -34,12 +35,22 @@ def _change(server: Document, current: str) -> dict[str, Any]:
     }
 
 
-def _incorrect(server: Document, verb: str) -> Ec2Error:
+def _incorrect(server: Document, verb: str, why: str = "") -> Ec2Error:
     name = ec2_id("i", server["id"])
     return Ec2Error(
         "IncorrectInstanceState",
-        f"The instance '{name}' is not in a state from which it can be {verb} ({state_of(server).name}).",
+        f"The instance '{name}' is not in a state from which it can be {verb}"
+        f" ({why or state_of(server).name}).",
     )
+
+
+# What Nova says in its refusal of a server that is on its way already to what was asked for, or is there: EC2
+# answers such a request as any other. Nova is asked each time, because only it knows how the server is now.
+UNDER_WAY: Mapping[str, Pattern[str]] = {
+    "rebooted": re.compile(r"task_state reboot"),
+    "started": re.compile(r"(task_state powering-on|vm_state active)\b"),
+    "stopped": re.compile(r"task_state powering-off\b|vm_state (stopped|paused|suspended|shelved)"),
+}
 
 
 def _act(call: Call, work: Mapping[str, Callable[[], Any]]) -> None:
@@ -57,7 +68,10 @@ def _post(call: Call, server: Document, body: Mapping[str, Any], verb: str) -> C
         try:
             call.cloud.request("POST", "compute", f"/servers/{server['id']}/action", body=body)
         except RefusedError as error:
-            raise (_incorrect(server, verb) if error.status == 409 else translate(error)) from error
+            if error.status != 409:
+                raise translate(error) from error
+            if not UNDER_WAY[verb].search(error.message):
+                raise _incorrect(server, verb, error.message) from error
 
     return step
 

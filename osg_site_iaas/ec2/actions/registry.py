@@ -41,8 +41,18 @@ class Call:
         """EC2's account id, which is the Keystone project's id here."""
         return self.grant.project_id
 
+    def look_again(self) -> bool:
+        """Whether kept lists had a part in this call so far; they are read anew from now on."""
+        kinds = self.cloud.recalled - {"addresses"}
+        for kind in kinds:
+            self.lookups.forget(self.project, kind)
+        self.cloud.recalled.clear()
+        return bool(kinds)
+
 
 Run = Callable[[Call, Parameters], Answer]
+# errors that can mean that a thing is not there, besides those whose code says so
+NOT_THERE = ("InvalidParameterValue", "InvalidInstanceType", "VPCIdNotSpecified")
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,17 @@ class Action:
     requests: str = ""
     notes: str = ""
     service: str = "ec2"
+
+    def answer(self, call: Call, parameters: Parameters) -> Answer:
+        """What ``run`` gives. What is not found in a kept list is looked for in a new one before it is refused."""
+        try:
+            return self.run(call, parameters)
+        except Ec2Error as error:
+            written = any(not line.startswith("GET ") for line in call.cloud.log)
+            absent = error.code.endswith("NotFound") or error.code in NOT_THERE
+            if written or not absent or not call.look_again():
+                raise
+            return self.run(call, parameters)
 
     def understands(self, path: str) -> bool:
         if path in self.params or path in self.ignores or path in self.only or path == "DryRun":

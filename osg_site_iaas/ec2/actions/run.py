@@ -141,23 +141,35 @@ def _name(metadata: Mapping[str, str]) -> str:
 
 
 def _launch(call: Call, parameters: Parameters, digest: str) -> list[Document]:
+    """The new servers. What Nova does not know is looked up anew once: a kept flavour or network may be gone."""
     launch = _resolve(call, parameters, digest)
-    body: dict[str, Any] = {**launch.server, "imageRef": launch.server.get("imageRef", "")}
-    if launch.maximum > 1:
-        body.update(min_count=launch.minimum, max_count=launch.maximum, return_reservation_id=True)
     try:
-        made = call.cloud.json("POST", "compute", "/servers", body={"server": body})
+        made = _start(call, launch)
     except RefusedError as error:
-        raise _refusal(error, parameters) from error
+        if error.status != 400 or not call.look_again():
+            raise _refusal(error, parameters) from error
+        launch = _resolve(call, parameters, digest)
+        try:
+            made = _start(call, launch)
+        except RefusedError as again:
+            raise _refusal(again, parameters) from again
     if launch.maximum > 1:
         query = {"reservation_id": made["reservation_id"]}
         listed = list(call.cloud.pages("compute", "/servers", "servers", query))
     else:
-        listed = [{"id": made["server"]["id"], "name": body["name"]}]
+        listed = [{"id": made["server"]["id"], "name": launch.server["name"]}]
     servers = [_document(call, launch, parameters, one) for one in listed]
     call.store.remember(call.project, {ec2_id("i", one["id"]): one["id"] for one in servers})
     call.store.change(call.project, [one["id"] for one in servers])
     return servers
+
+
+def _start(call: Call, launch: Launch) -> Any:
+    """Nova's answer to the one request that starts them all."""
+    body: dict[str, Any] = {**launch.server, "imageRef": launch.server.get("imageRef", "")}
+    if launch.maximum > 1:
+        body.update(min_count=launch.minimum, max_count=launch.maximum, return_reservation_id=True)
+    return call.cloud.json("POST", "compute", "/servers", body={"server": body})
 
 
 def _document(call: Call, launch: Launch, parameters: Parameters, listed: Mapping[str, Any]) -> Document:

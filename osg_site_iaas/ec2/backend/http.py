@@ -138,7 +138,10 @@ def _versioned(service: str, url: str) -> str:
 
 @dataclass
 class Cloud:
-    """OpenStack for the length of one EC2 call, in the user's name; ``count`` requests were made so far."""
+    """OpenStack for the length of one EC2 call, in the user's name; ``count`` requests were made so far.
+
+    ``recalled`` names the lists that were not asked for, because they are kept from an earlier call.
+    """
 
     pool: Pool
     token: str = field(repr=False)
@@ -146,6 +149,7 @@ class Cloud:
     request_id: str
     count: int = 0
     log: list[str] = field(default_factory=list)
+    recalled: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def has(self, service: str) -> bool:

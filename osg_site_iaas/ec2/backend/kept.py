@@ -40,13 +40,17 @@ class Lookups:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, project: str, kind: str, fetch: Callable[[], T]) -> T:
-        """The kept list of this kind, or what ``fetch`` gives; a fetch that fails keeps nothing."""
+    def get(self, cloud: Cloud, project: str, kind: str, fetch: Callable[[], T]) -> T:
+        """The kept list of this kind, or what ``fetch`` gives; a fetch that fails keeps nothing.
+
+        The call is told where it was answered from memory: see ``Cloud.recalled``.
+        """
         key = (project, kind)
         version = self._store.version(project, kind)
         with self._lock:
             found = self._kept.get(key)
             if found is not None and found[0] > time.monotonic() and found[1] == version:
+                cloud.recalled.add(kind)
                 return found[2]  # type: ignore[no-any-return]
             if len(self._locks) > KEPT:
                 self._locks.clear()
@@ -75,7 +79,7 @@ class Lookups:
             listed = cloud.pages("compute", "/flavors/detail", "flavors", {"limit": 1000})
             return {one["name"]: one for one in listed}
 
-        return self.get(project, "flavours", fetch)
+        return self.get(cloud, project, "flavours", fetch)
 
     def networks(self, cloud: Cloud, project: str) -> Networks:
         """The networks and subnets that the project sees; empty where the cloud has no network service."""
@@ -93,7 +97,7 @@ class Lookups:
             cidrs = [(one["id"], one["cidr"], one["network_id"]) for one in subnets.values()]
             return Networks(networks, subnets, hash((tuple(sorted(names)), tuple(sorted(cidrs)))))
 
-        return self.get(project, "networks", fetch)
+        return self.get(cloud, project, "networks", fetch)
 
     def groups(self, cloud: Cloud, project: str) -> Mapping[str, str]:
         """Security group name → id, of the project's own; of two with one name, the lower id."""
@@ -108,7 +112,7 @@ class Lookups:
             )
             return {one["name"]: one["id"] for one in reversed(listed)}
 
-        return self.get(project, "groups", fetch)
+        return self.get(cloud, project, "groups", fetch)
 
     def addresses(self, cloud: Cloud, project: str) -> Mapping[str, str]:
         """Server id → floating address, as Neutron has it: Nova learns of a new one late, or not at all."""
@@ -123,11 +127,12 @@ class Lookups:
                 if one.get("port_id")
             }
 
-        return self.get(project, "addresses", fetch)
+        return self.get(cloud, project, "addresses", fetch)
 
     def zones(self, cloud: Cloud, project: str) -> list[Mapping[str, Any]]:
         """The availability zones for servers, as Nova lists them."""
         return self.get(
+            cloud,
             project,
             "zones",
             lambda: list(cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]),

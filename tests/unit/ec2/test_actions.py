@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from osg_site_iaas.ec2.actions import load_actions
+from osg_site_iaas.ec2.actions.lifecycle import UNDER_WAY
 from osg_site_iaas.ec2.conformance import refused_paths, stray_paths
 from osg_site_iaas.ec2.errors import Ec2Error
 from osg_site_iaas.ec2.protocol.model import Model, load_model
@@ -55,3 +56,24 @@ def test_a_refused_structure_is_named_once(model):
     assert "IamInstanceProfile" in refused
     assert "Placement.HostId" in refused
     assert "ImageId" not in refused
+
+
+@pytest.mark.parametrize(
+    "verb, said, done",
+    [
+        ("rebooted", "task_state reboot_started", True),
+        ("rebooted", "task_state rebooting_hard", True),
+        ("rebooted", "task_state powering-off", False),
+        ("rebooted", "vm_state stopped", False),
+        ("stopped", "task_state powering-off", True),
+        ("stopped", "vm_state stopped", True),
+        ("stopped", "vm_state shelved_offloaded", True),
+        ("stopped", "task_state reboot_started", False),
+        ("started", "task_state powering-on", True),
+        ("started", "vm_state active", True),
+        ("started", "task_state deleting", False),
+    ],
+)
+def test_a_refusal_of_what_is_under_way_is_told_from_others(verb, said, done):
+    refusal = f"Cannot 'x' instance 3f2b while it is in {said}"
+    assert done == bool(UNDER_WAY[verb].search(refusal))
