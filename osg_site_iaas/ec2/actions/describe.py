@@ -41,25 +41,25 @@ def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document
     """
     for one in ids or ():
         check_id("i", one)
-    gone = call.store.buried(call.project)
     loaded = call.views.is_loaded(call.project, call.grant.roles)
     few = bool(ids) and len(ids or ()) <= (FEWER if loaded else FEW)
     if ids and few and not call.views.is_fresh(call.project, call.grant.roles):
-        singly = _singly(call, ids, gone)
+        singly = _singly(call, ids)
         if singly is not None:
             return singly
     live = call.views.all(call.cloud, call.project, call.grant.roles)
     failed = [server for server in live.values() if failed_launch(server)]
     if failed:
         call.views.delete_failed(call.cloud, call.project, failed)
-    servers = {**gone, **live}
+    # Only now: bringing the list up to date has buried what ended elsewhere, and it must be in one of the two.
+    servers = {**call.store.buried(call.project), **live}
     if not ids:
         return servers
     chosen = [resolve("i", one, servers) for one in ids]
     return {key: servers[key] for key in chosen}
 
 
-def _singly(call: Call, ids: Sequence[str], gone: Mapping[str, Document]) -> Optional[dict[str, Document]]:
+def _singly(call: Call, ids: Sequence[str]) -> Optional[dict[str, Document]]:
     """The instances by one request each; None where an id has to be looked for in the whole list."""
     names = {}
     for one in ids:
@@ -68,6 +68,7 @@ def _singly(call: Call, ids: Sequence[str], gone: Mapping[str, Document]) -> Opt
             return None
         names[one] = known
     reads = call.cloud.gather(*(_reader(call, key) for key in names.values()))
+    gone = call.store.buried(call.project)
     found = {}
     for (one, key), document in zip(names.items(), reads):
         if document is None and key not in gone:
