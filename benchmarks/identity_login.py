@@ -26,7 +26,7 @@ import requests
 from osg_site_iaas.sandbox import Sandbox
 from tests.issuer import Issuer
 from tests.sandbox import identity_fixtures as fixtures
-from tests.sandbox.conftest import Cloud
+from tests.sandbox_cloud import Cloud
 
 
 def proxy_login(site: fixtures.GridSite, file: str, *, steps: int = 1) -> None:

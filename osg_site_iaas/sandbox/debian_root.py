@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Mapping, Optional, Sequence
 
@@ -29,14 +29,14 @@ _OWN = ("IndexTargets", "Changelogs", "CompressionTypes", "cdrom")
 
 @dataclass(frozen=True)
 class DebianRelease:
-    """Which packages of which Debian are an OpenStack release."""
+    """Which packages of which Debian are an OpenStack release, or what else a test needs a Debian for."""
 
     name: str
     suite: str
     #: installed with what they need
     packages: tuple[str, ...]
     #: only unpacked, for the files they hold: path in the package -> path below etc/ of the result
-    files: Mapping[str, Mapping[str, str]]
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 ZED = DebianRelease(
@@ -91,7 +91,7 @@ def ensure(release: DebianRelease, progress: Progress) -> Path:
     target = path(release)
     if os.geteuid() != 0:
         raise SandboxError(
-            f"the sandbox of release {release.name} needs root: its services run in a root folder of their own",
+            f"{release.name} needs root: its programs run in a root folder of their own",
             todo="run this command as root; the sandbox of the current release needs none",
         )
     with folders.only_one(
@@ -128,7 +128,8 @@ def _build(release: DebianRelease, target: Path, progress: Progress) -> None:
     _run(target, enter, "apt-get", "-q", "update")
     progress(f"installing {release.name} from Debian's packages: some minutes")
     _run(target, enter, "apt-get", "-qy", "--no-install-recommends", "install", *release.packages)
-    _unpack(release, target, enter)
+    if release.files:
+        _unpack(release, target, enter)
     _run(target, enter, "apt-get", "clean")
 
 

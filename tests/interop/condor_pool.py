@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from osg_site_iaas.sandbox import debian_root, folders
+
+# Probes are as quick as they can be without being another thing; how long a call may take is left as HTCondor has it.
 CONFIG = """
 DAEMON_LIST = MASTER, COLLECTOR, SCHEDD
 CONDOR_HOST = 127.0.0.1
@@ -28,10 +31,11 @@ ALLOW_DAEMON = *
 GRIDMANAGER_JOB_PROBE_INTERVAL = 5
 GRIDMANAGER_RESOURCE_PROBE_INTERVAL = 5
 GRIDMANAGER_CHECKPROXY_INTERVAL = 5
-GRIDMANAGER_GAHP_CALL_TIMEOUT = 120
+GRIDMANAGER_CONTACT_SCHEDD_DELAY = 1
 SCHEDD_INTERVAL = 5
 """
 USER = "pilot"
+DEBIAN = debian_root.DebianRelease("condor", "trixie", ("condor",))
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,19 @@ class Pool:
 
     def job(self, cluster: str, *names: str) -> list[str]:
         """Attributes of a cluster's first job, in the queue or in the history; empty strings where undefined."""
+        found = self.jobs(cluster, *names)
+        return found[0] if found else [""] * len(names)
+
+    def jobs(self, cluster: str, *names: str) -> list[list[str]]:
+        """The same of all of its jobs."""
+        found = []
         for command in (["condor_q", "-allusers"], ["condor_history"]):
-            said = self.inside(*command, cluster, "-af:,", *names, check=False).strip().splitlines()
-            if said:
-                return ["" if word.strip() == "undefined" else word.strip() for word in said[0].split(",")]
-        return [""] * len(names)
+            said = self.inside(*command, cluster, "-af:,", *names, check=False)
+            found += [
+                ["" if word.strip() == "undefined" else word.strip() for word in line.split(",")]
+                for line in said.strip().splitlines()
+            ]
+        return found
 
     def gridmanagers(self) -> list[int]:
         """The pids of the gridmanagers of this root, by their root directory."""
@@ -87,19 +99,6 @@ class Pool:
                 if own and (entry / "root").readlink() == self.root:
                     found.append(int(entry.name))
         return found
-
-
-def build(root: Path, mirror: str) -> None:
-    """A Debian 13 with HTCondor; a minute, and 350 MB."""
-    subprocess.run(
-        ["debootstrap", "--variant=minbase", "--include=ca-certificates", "trixie", str(root), mirror],
-        check=True,
-    )
-    policy = root / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    command = ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y"]
-    subprocess.run([*command, "--no-install-recommends", "install", "condor"], check=True)
 
 
 def free_port() -> int:
@@ -119,34 +118,41 @@ def until(what: Callable[[], Any], seconds: float) -> Any:
 
 
 @contextlib.contextmanager
-def running(root: Path) -> Iterator[Pool]:
+def pool(**settings: str) -> Iterator[Pool]:
+    """A pool in a root that is made the first time (a minute, 370 MB in the cache) and serves one session at a time."""
+    debian_root.ensure(DEBIAN, print)
+    place = debian_root.path(DEBIAN)
+    with folders.only_one(place / "in-use.lock"), running(place / "root", **settings) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def running(root: Path, **settings: str) -> Iterator[Pool]:
     """The pool, up; all of its processes end with it."""
     port = free_port()
-    for stale in ("var/lib/condor/spool", "var/log/condor", "var/lib/condor/execute"):
+    for stale in ("var/spool/condor", "var/log/condor", "var/lib/condor"):
         shutil.rmtree(root / stale, ignore_errors=True)
-    (root / "etc/condor/config.d/50-pool.config").write_text(CONFIG.format(port=port))
+    more = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    (root / "etc/condor/config.d/50-pool.config").write_text(CONFIG.format(port=port) + more)
     if not (root / "home" / USER).exists():
         subprocess.run(["chroot", str(root), "useradd", "-m", USER], check=True)
-    folders = ["/var/lib/condor", "/var/log/condor", "/run/condor", "/var/lock/condor"]
-    made = [*folders, "/var/lib/condor/spool", "/var/lib/condor/execute"]
+    made = [f"/var/{name}/condor" for name in ("lib", "log", "spool", "lock")]
+    made += ["/run/condor", "/var/lib/condor/execute"]
     subprocess.run(["chroot", str(root), "mkdir", "-p", *made], check=True)
-    subprocess.run(["chroot", str(root), "chown", "-R", "condor:condor", *folders], check=True)
+    subprocess.run(["chroot", str(root), "chown", "-R", "condor:condor", *made], check=True)
     # The root must be a mount point, and what is mounted in it goes away with the namespace.
     script = (
         'mount --make-rprivate / && mount --rbind "$1" "$1" && mount -t proc proc "$1/proc"'
         ' && mount --rbind /dev "$1/dev" && exec chroot "$1" condor_master -f'
     )
     process = subprocess.Popen(["unshare", "-m", "sh", "-c", script, "sh", str(root)], start_new_session=True)
-    pool = Pool(root, port)
+    started = Pool(root, port)
     try:
         until(
-            lambda: (
-                "Schedd" in pool.inside("condor_status", "-schedd", "-af", "MyType", check=False)
-                or pool.inside("condor_q", check=False)
-            ),
-            90,
+            lambda: "Scheduler" in started.inside("condor_status", "-schedd", "-af", "MyType", check=False),
+            120,
         )
-        yield pool
+        yield started
     finally:
         process.send_signal(signal.SIGQUIT)
         try:

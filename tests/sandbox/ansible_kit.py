@@ -10,8 +10,8 @@ from typing import Any, Iterator
 import pytest
 
 from tests.collection import BIN, answer, link_collection, run_ansible
-from tests.sandbox.conftest import Cloud
 from tests.sandbox.reconcile_kit import Rig, clean, make_rig
+from tests.sandbox_cloud import Cloud
 
 
 @dataclass(frozen=True)

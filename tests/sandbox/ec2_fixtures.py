@@ -21,6 +21,7 @@ import yaml
 from botocore.config import Config
 
 from osg_site_iaas.sandbox import Sandbox
+from tests.sandbox_cloud import Cloud
 
 REGION = "RegionOne"
 
@@ -73,10 +74,8 @@ def wait_for(what: Any, seconds: float = 240.0) -> Any:
 
 
 @pytest.fixture(scope="session")
-def box() -> Sandbox:
-    sandbox = Sandbox.open(os.environ.get("OSG_SITE_IAAS_SANDBOX", "dev"))
-    sandbox.up()
-    return sandbox
+def box(cloud: Cloud) -> Sandbox:
+    return cloud.sandbox
 
 
 @pytest.fixture(scope="session")

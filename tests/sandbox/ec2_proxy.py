@@ -1,8 +1,9 @@
-"""A proxy in front of the sandbox's services, in a region of its own, that can be told to fail."""
+"""A proxy in front of the sandbox's services, in a region of its own, or of a door, that can be told to fail."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import threading
 import time
@@ -19,6 +20,8 @@ TYPES = {
     "block-storage": "cinder",
     "identity": "keystone",
 }
+# What a request to a door is about; a fault can be set for it, and what was seen tells it.
+ASKED = re.compile(rb"\b(?:Action|ClientToken)=[\w-]+")
 
 
 class Faults:
@@ -39,7 +42,9 @@ class Faults:
             self.how, self.only = {}, ""
 
 
-def handler(faults: Faults, service: str, target: str) -> type[BaseHTTPRequestHandler]:
+def handler(faults: Faults, service: str, target: str, kept: str = "") -> type[BaseHTTPRequestHandler]:
+    """``kept`` is a header that the target is to see as its client sent it: EC2's Host is signed."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -49,7 +54,9 @@ def handler(faults: Faults, service: str, target: str) -> type[BaseHTTPRequestHa
         def pass_on(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
-            line = f"{self.command} {self.path}"
+            line = " ".join(
+                (self.command, self.path, *(part.decode() for part in sorted(ASKED.findall(body))))
+            )
             faults.seen.append(f"{service} {line}")
             fault = faults.how.get(service) if faults.only in line else None
             if isinstance(fault, int):
@@ -62,16 +69,19 @@ def handler(faults: Faults, service: str, target: str) -> type[BaseHTTPRequestHa
                 return
             if isinstance(fault, tuple):
                 time.sleep(fault[1])
-            headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
+            dropped = {"host", "connection"} - {kept}
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped}
             answer = requests.request(
                 self.command, target + self.path, headers=headers, data=body, timeout=120
             )
             if fault == "lost":
                 self.close_connection = True
                 return
-            kept = {k: v for k, v in answer.headers.items() if k.lower() in ("content-type", "date")}
+            told = {
+                k: v for k, v in answer.headers.items() if k.lower() in ("content-type", "date", "server")
+            }
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.reply(answer.status_code, kept, answer.content)
+                self.reply(answer.status_code, told, answer.content)
 
         def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response_only(status)
@@ -118,3 +128,16 @@ def faulty_region(admin: Any) -> Iterator[Faults]:
         identity.delete_region(faults.region)
         for server in servers:
             server.shutdown()
+
+
+@contextlib.contextmanager
+def before_door(url: str) -> Iterator[tuple[Faults, str]]:
+    """(how the service ``door`` is to fail, the URL of a proxy that leads to it)."""
+    faults = Faults("")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(faults, "door", url, kept="host"))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield faults, f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()

@@ -21,7 +21,7 @@ from keystoneauth1 import loading, session
 
 from tests import pki, voms_ac
 from tests.issuer import Issuer
-from tests.sandbox.conftest import Cloud
+from tests.sandbox_cloud import Cloud
 
 ORG = "/DC=org/DC=sandbox"
 SERVER = f"{ORG}/OU=Services/CN=voms.example.org"

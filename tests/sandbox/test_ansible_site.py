@@ -9,7 +9,7 @@ import pytest
 
 from tests.collection import ROOT, run_ansible
 from tests.sandbox.ansible_kit import face, steps  # noqa: F401
-from tests.sandbox.conftest import Cloud
+from tests.sandbox_cloud import Cloud
 
 PLAY = ROOT / "playbooks/tenants.yml"
 VOS = {

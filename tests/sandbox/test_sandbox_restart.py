@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from osg_site_iaas.sandbox import Sandbox, Wishes
-from tests.sandbox.conftest import Cloud
+from tests.sandbox_cloud import Cloud
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_mirror_can_be_named(monkeypatch):
 
 def test_who_is_not_root_is_told_so_before_anything_is_made(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(SandboxError, match=r"release zed needs root.*\n.*as root"):
+    with pytest.raises(SandboxError, match=r"zed needs root.*\n.*as root"):
         releases.ensure("zed", lambda message: None)
     assert not (tmp_path / "cache").exists()
 
