@@ -44,9 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _round(args: argparse.Namespace, session: Any, pool: Pool) -> int:
-    from osg_site_iaas.ec2.reaper import cloud_of, reap
+    from osg_site_iaas.ec2.reaper import cloud_of, projects_of, reap
 
-    done = reap(cloud_of(session, args.interface, args.region, pool))
+    how = (session, args.interface, args.region, pool)
+    done = reap(cloud_of(*how), projects_of(*how))
     if args.json:
         print(json.dumps({"deleted": list(done.deleted), "failed": dict(done.failed)}), flush=True)
     elif done.deleted or done.failed:

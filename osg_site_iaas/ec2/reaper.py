@@ -5,10 +5,15 @@ EC2 terminates such an instance by itself, whether anybody polls or not. Nova on
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Optional
+
+from keystoneauth1.exceptions.http import Forbidden, Unauthorized
+from keystoneauth1.identity.v3 import Token
+from keystoneauth1.session import Session
 
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.backend.http import PAGE, Cloud, Pool, RefusedError
@@ -47,13 +52,35 @@ def stopped_by_guest(actions: Iterable[Mapping[str, Any]]) -> bool:
     return newest["action"] == "stop" and not newest.get("user_id")
 
 
+Within = Callable[[str], Optional[Cloud]]
+
+
 def cloud_of(session: Any, interface: str, region: str, pool: Pool) -> Cloud:
-    """Nova, with the reaper's own token."""
+    """Nova, with the token of a session."""
     url = session.get_endpoint(service_type="compute", interface=interface, region_name=region)
     return Cloud(pool, session.get_token(), {"compute": str(url).rstrip("/")}, f"req-{secrets.token_hex(16)}")
 
 
-def reap(cloud: Cloud) -> Reaped:
+def projects_of(session: Any, interface: str, region: str, pool: Pool) -> Within:
+    """The reaper in a given project: its token exchanged for one there; None where it has no role there.
+
+    Nova shows a server of another project by its id to administrators only, whatever its policy says.
+    """
+
+    @functools.cache
+    def within(project: str) -> Optional[Cloud]:
+        auth = Token(session.auth.auth_url, token=session.get_token(), project_id=project)
+        there = Session(auth=auth, verify=session.verify, cert=session.cert, timeout=session.timeout)
+        try:
+            return cloud_of(there, interface, region, pool)
+        except (Unauthorized, Forbidden) as error:
+            LOG.warning("no role in project %s: %s", project, error)
+            return None
+
+    return within
+
+
+def reap(cloud: Cloud, within: Within) -> Reaped:
     """One round over all projects. What fails is tried again in the next one."""
     query = {"all_tenants": 1, "status": "SHUTOFF", "limit": PAGE}
     deleted, failed = [], []
@@ -62,14 +89,32 @@ def reap(cloud: Cloud) -> Reaped:
             continue
         key = str(server["id"])
         try:
-            actions = cloud.get("compute", f"/servers/{key}/os-instance-actions")["instanceActions"]
-            if not stopped_by_guest(actions):
-                continue
-            cloud.request("DELETE", "compute", f"/servers/{key}")
+            ended = _end(server, cloud, within)
         except (RefusedError, Ec2Error) as error:
             LOG.warning("server %s cannot be deleted now: %s", key, error)
             failed.append((key, str(error)))
             continue
-        LOG.info("deleted server %s: its guest has shut down", key)
-        deleted.append(key)
+        if ended:
+            LOG.info("deleted server %s: its guest has shut down", key)
+            deleted.append(key)
     return Reaped(tuple(deleted), tuple(failed))
+
+
+def _end(server: Mapping[str, Any], cloud: Cloud, within: Within) -> bool:
+    """Delete the server if it was its guest that stopped it: as who the reaper is, else as a user of its project."""
+    try:
+        return _delete_if_guest_stopped(cloud, str(server["id"]))
+    except RefusedError as error:
+        if error.status not in (403, 404):
+            raise
+        there = within(str(server["tenant_id"]))
+        if there is None:
+            raise
+        return _delete_if_guest_stopped(there, str(server["id"]))
+
+
+def _delete_if_guest_stopped(cloud: Cloud, key: str) -> bool:
+    if not stopped_by_guest(cloud.get("compute", f"/servers/{key}/os-instance-actions")["instanceActions"]):
+        return False
+    cloud.request("DELETE", "compute", f"/servers/{key}")
+    return True
