@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from osg_site_iaas import __version__
@@ -23,11 +24,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "whois": ("whois", "explain who a credential would be, and why"),
     "ban": ("ban", "shut a person, a role or a VO out, and take back what they hold"),
     "credentials": ("credentials", "service key pairs for a VO's factory"),
+    "doctor": ("doctor", "examine the site: what is wrong, and what to do"),
     "accounting": ("accounting", "read usage, deliver records, audit them"),
     "sandbox": ("sandbox", "a real OpenStack on this machine, to rehearse and test"),
     "demo": ("demo", "the whole story, end to end, in the sandbox"),
 }
 
+CONTROL = Path("/etc/osg/site-iaas/clouds/control.yaml")
 EPILOG = """\
 exit codes: 0 done or nothing to do, 2 changes or findings, 1 error.
 Every command takes --help, and those that report take --json.
@@ -69,6 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if run is None:
         parser.print_help()
         return 1
+    _find_clouds()
     try:
         return run(args)
     except SiteError as error:
@@ -80,6 +84,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _find_clouds() -> None:
+    """On a host that is set up with units, the administrator's login is where they have it, unless another is named."""
+    usual = [
+        Path("clouds.yaml"),
+        Path.home() / ".config/openstack/clouds.yaml",
+        Path("/etc/openstack/clouds.yaml"),
+    ]
+    named = "OS_CLIENT_CONFIG_FILE" in os.environ or any(path.exists() for path in usual)
+    if not named and os.access(CONTROL, os.R_OK):
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(CONTROL)
 
 
 if __name__ == "__main__":

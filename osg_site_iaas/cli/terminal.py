@@ -43,6 +43,12 @@ def show(lines: Iterable[Line]) -> None:
         out.print(Text(line.text, style=STYLES.get(line.style, "")))
 
 
+def show_text(text: str, style: str) -> None:
+    """Print a line that others may have written part of: what could steer a terminal is not passed on."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    out.print(Text(clean, style=STYLES.get(style, "")))
+
+
 def dump(data: Any) -> None:
     """JSON for programs, on standard output."""
     json.dump(data, sys.stdout, indent=2, sort_keys=True)

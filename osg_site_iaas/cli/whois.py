@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.dump(answer)
     else:
         for line in _words(answer):
-            _print(line)
+            terminal.show_text(line, "")
     return 0 if answer["allowed"] else 2
 
 
@@ -224,11 +224,4 @@ def _print_table(site: Site, table: Table, as_json: bool) -> None:
         more = "" if row["ec2_keys"] else ", no EC2 keys"
         more += "" if row["enabled"] else ", refused: the VO is disabled"
         words = f"{row['at']}: {row['says']} -> VO {row['vo']}, project {row['project']}, role {row['role']}{more}"
-        _print(words)
-
-
-def _print(words: str) -> None:
-    """A line whose text somebody else may have written: what could steer a terminal is not passed on."""
-    terminal.out.print(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words), markup=False
-    )
+        terminal.show_text(words, "")

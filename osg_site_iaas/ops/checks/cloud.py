@@ -1,0 +1,158 @@
+"""Keystone, the other services, the mapping, and the VOs' quotas."""
+
+from __future__ import annotations
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from typing import Iterator
+
+from keystoneauth1 import exceptions as ksa
+
+from osg_site_iaas.cloud.connect import SERVICES, Cloud, Forbidden, Missing
+from osg_site_iaas.cloud.observe import observe, plan
+from osg_site_iaas.cloud.scope import Scope
+from osg_site_iaas.errors import SiteError
+from osg_site_iaas.ops.finding import Finding
+from osg_site_iaas.ops.subject import QUICK, Subject
+from osg_site_iaas.ops.usage import usage
+
+ALLOWED_SKEW = 60  # seconds; signatures are good for 300, and nodes of the cloud differ among themselves
+FULL = 0.95  # of a quota
+NAMED = 4  # changes that a finding names
+
+
+def keystone(subject: Subject) -> Iterator[Finding]:
+    """Keystone lets the administrator's entry of clouds.yaml in, with the role that apply needs."""
+    cloud, error = subject.login()
+    if error is not None:
+        yield Finding(
+            error.what, error.todo or "check clouds.yaml", error.where or f"clouds.yaml, {cloud.name}"
+        )
+        return
+    token = cloud.login()
+    roles = {role["name"] for role in token.get("roles", ())}
+    if "admin" not in roles:
+        yield Finding(
+            f"the login has the roles {', '.join(sorted(roles)) or 'none'}, and plan and apply need admin",
+            "docs/operations.md, section Roles that apply needs",
+            f"clouds.yaml, {cloud.name}",
+        )
+
+
+def clock(subject: Subject) -> Iterator[Finding]:
+    """This host and Keystone's agree on the time: signatures and tokens rest on it."""
+    cloud = subject.cloud()
+    before = time.time()
+    answer = cloud.session.get(
+        cloud.endpoint("identity"), raise_exc=False, authenticated=False, timeout=QUICK
+    )
+    after = time.time()
+    try:
+        theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (KeyError, ValueError, TypeError) as error:
+        raise SiteError("Keystone's answer has no date", todo="compare the clocks by hand") from error
+    skew = apart(before, theirs, after)
+    if skew > ALLOWED_SKEW:
+        yield Finding(
+            f"this host's clock and that of Keystone's host differ by {skew:.0f} s",
+            "let chrony (or another) keep both right: EC2 signatures are refused beyond 300 s",
+        )
+
+
+def apart(before: float, theirs: float, after: float) -> float:
+    """The least by which a clock is off that said ``theirs``, in whole seconds, between two times of ours."""
+    return max(before - theirs - 1, theirs - after, 0.0)
+
+
+def services(subject: Subject) -> Iterator[Finding]:
+    """Every service of the catalogue answers, and its agents are up."""
+    cloud = subject.cloud()
+    there = [name for name in SERVICES if cloud.has(name)]
+    for name in ("compute", "network", "image", "placement"):
+        if name not in there:
+            yield Finding(
+                f"the catalogue has no {SERVICES[name][0][0]} service in region {cloud.region}",
+                "no server can start without it: `openstack catalog list`",
+            )
+    with ThreadPoolExecutor(len(there) or 1) as pool:
+        for name, wrong in zip(there, pool.map(lambda one: _alive(cloud, one), there)):
+            if wrong:
+                yield Finding(
+                    f"{name} {wrong}",
+                    "look at that service's units and log on its host",
+                    cloud.endpoint(name),
+                )
+    yield from _agents(cloud)
+
+
+def _alive(cloud: Cloud, service: str) -> str:
+    """What is wrong with a service's answer at its root; empty if there is one."""
+    root = re.match(r"https?://[^/]+(?:/(?!v\d)[^/]+)?", cloud.endpoint(service))
+    url = f"{root[0]}/" if root else cloud.endpoint(service)
+    if service == "object":
+        url = f"{url.rstrip('/')}/healthcheck" if re.match(r"https?://[^/]+/$", url) else url
+    try:
+        status = cloud.session.get(
+            url, raise_exc=False, authenticated=False, timeout=QUICK, connect_retries=0
+        ).status_code
+    except (ksa.ClientException, OSError) as error:
+        return f"does not answer: {str(error).split(' (Caused')[0][:160]}"
+    return f"answers {status}" if status >= 500 else ""
+
+
+def _agents(cloud: Cloud) -> Iterator[Finding]:
+    asked = {
+        "compute": ("/os-services", "services", "binary"),
+        "volume": ("/os-services", "services", "binary"),
+        "network": ("/agents", "agents", "agent_type"),
+    }
+    for service, (path, member, kind) in asked.items():
+        try:
+            found = cloud.get(service, path)[member] if cloud.has(service) else []
+        except (Missing, Forbidden):
+            continue
+        except SiteError as error:
+            yield Finding(error.what, error.todo or "look at the service's log")
+            continue
+        for item in found:
+            up = item.get("alive", item.get("state") == "up")
+            since = item.get("updated_at") or item.get("heartbeat_timestamp") or "ever"
+            if not up:
+                yield Finding(
+                    f"{item[kind]} on {item['host']} is down since {str(since)[:19]}",
+                    "start it on that host, or disable it if the host is away on purpose",
+                )
+            elif item.get("status") == "disabled" and service == "compute":
+                yield Finding(
+                    f"{item[kind]} on {item['host']} is disabled: {item.get('disabled_reason') or 'no reason given'}",
+                    f"openstack compute service set --enable {item['host']} {item[kind]}, when it may take servers",
+                )
+
+
+def mapping(subject: Subject) -> Iterator[Finding]:
+    """Keystone knows the groups, providers and rules that site.yml's access lines need."""
+    site, cloud = subject.site(), subject.cloud()
+    scope = Scope(vos=frozenset(vo.name for vo in site.vos), parts=frozenset({"access"}))
+    world = observe(cloud, site, workers=subject.workers, scope=scope, secrets=False)
+    made = plan(site, world, scope=scope)
+    if made.changes:
+        named = ", ".join(f"{change.op.value} {change.ref}" for change in made.changes[:NAMED])
+        more = f" and {len(made.changes) - NAMED} more" if len(made.changes) > NAMED else ""
+        yield Finding(f"apply would {named}{more}", f"osg-site-iaas apply {subject.file}", str(site.file))
+    for conflict in made.conflicts:
+        yield Finding(f"{conflict.ref}: {conflict.why}", conflict.todo)
+
+
+def quotas(subject: Subject) -> Iterator[Finding]:
+    """No VO has used its quota up."""
+    site, cloud = subject.site(), subject.cloud()
+    for vo, uses in usage(cloud, site, subject.projects(), workers=subject.workers).items():
+        for use in uses:
+            if use.limit > 0 and use.used >= FULL * use.limit:
+                yield Finding(
+                    f"VO {vo} uses {use.used} of {use.limit} {use.words}",
+                    f"raise vos.{vo}.quota.{use.service}.{use.name} in site.yml and apply, or ask the VO to clean up",
+                    site.where(f"vos.{vo}"),
+                )

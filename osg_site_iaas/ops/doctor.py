@@ -1,0 +1,67 @@
+"""Walks a site and says what is wrong: a table of checks, each a function that yields findings."""
+
+from __future__ import annotations
+
+import logging
+from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
+
+from osg_site_iaas.errors import SiteError
+from osg_site_iaas.ops.checks import cloud, doors, grid, local
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Finding, NotHere, Result
+from osg_site_iaas.ops.subject import Subject
+
+log = logging.getLogger(__name__)
+Check = Callable[[Subject], Iterable[Finding]]
+Progress = Callable[[str, int, int], None]
+
+TABLE: Mapping[str, Check] = {
+    "declaration": local.declaration,
+    "keystone": cloud.keystone,
+    "clock": cloud.clock,
+    "services": cloud.services,
+    "mapping": cloud.mapping,
+    "quotas": cloud.quotas,
+    "certificates": grid.certificates,
+    "authorities": grid.authorities,
+    "revocation": grid.revocation,
+    "ec2": doors.ec2,
+    "metadata": doors.metadata,
+    "caches": doors.caches,
+    "accounting": doors.accounting,
+    "drift": local.drift,
+    "units": local.units,
+    "secrets": local.secrets,
+    "disk": local.disk,
+}
+
+
+def examine(
+    subject: Subject, only: Optional[Sequence[str]] = None, progress: Optional[Progress] = None
+) -> Iterator[Result]:
+    """Each check's result, in the order of the table. No check that fails keeps the others from being made."""
+    names = [name for name in TABLE if only is None or name in only]
+    for done, name in enumerate(names):
+        if progress:
+            progress(name, done, len(names))
+        yield _result(name, TABLE[name], subject)
+
+
+def says(name: str) -> str:
+    """What a check makes sure of, in a sentence."""
+    return str(TABLE[name].__doc__).splitlines()[0]
+
+
+def _result(name: str, check: Check, subject: Subject) -> Result:
+    findings: list[Finding] = []
+    try:
+        findings.extend(check(subject))
+    except NotHere as error:
+        if not findings:
+            return Result(name, SKIPPED, str(error))
+    except SiteError as error:
+        findings.append(Finding(error.what, error.todo or "mend it, then run doctor again", error.where))
+    except PermissionError as error:
+        return Result(name, SKIPPED, f"{error.filename} may not be read: run this as root", tuple(findings))
+    if findings:
+        return Result(name, FOUND, findings=tuple(findings))
+    return Result(name, OK, says(name))

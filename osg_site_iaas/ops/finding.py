@@ -1,0 +1,51 @@
+"""What an examination finds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+OK, FOUND, SKIPPED = "ok", "found", "skipped"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that somebody should look at: what it is, where, and what to do."""
+
+    what: str
+    todo: str
+    where: Optional[str] = None
+
+    def as_data(self) -> dict[str, Any]:
+        return {"what": self.what, "todo": self.todo, "where": self.where}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check came out. ``said`` is a line of what was seen, or why it was skipped."""
+
+    check: str
+    state: str  # ok, found, skipped
+    said: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "check": self.check,
+            "state": self.state,
+            "said": self.said,
+            "findings": [one.as_data() for one in self.findings],
+        }
+
+
+class NotHere(Exception):
+    """The check has nothing to look at on this host, or cannot now; the text says why."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that must hold. ``prevents``: it does not, and that is a reason."""
+
+    what: str
+    prevents: bool = False
+    todo: str = ""

@@ -1,0 +1,135 @@
+"""Certificates, authorities and revocation lists on a host, good and bad, as the doctor sees them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from osg_site_iaas.ops import doctor
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Result
+from osg_site_iaas.ops.places import Places
+from osg_site_iaas.ops.subject import Subject
+from tests import pki
+
+DAY = dt.timedelta(days=1)
+SITE = """\
+version: 1
+site: {resource: Example-Cloud, fqdn: cloud.example.org}
+cloud: {name: nowhere}
+vos: {cms: {access: [{fqan: /cms/*}]}}
+"""
+
+
+class Host:
+    """A host's folders, with a good certificate, a CA and its list to begin with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places = Places(folder / "etc", folder / "state", folder / "grid", folder / "ProbeConfig")
+        for path in (self.places.etc, self.places.state, self.places.grid):
+            path.mkdir()
+        (self.places.etc / "site.yml").write_text(SITE)
+        self.ca = pki.ca("/DC=org/DC=example/CN=CA", end=400 * DAY)
+        self.grid = pki.Grid(self.places.grid)
+        self.grid.trust(self.ca)
+        self.grid.revoke(self.ca)
+        self.places.identity.write_text(f"certificates: {self.grid.certificates}\n")
+        self.certificate()
+
+    def certificate(self, host: str = "cloud.example.org", **made: dt.timedelta) -> None:
+        holder = pki.end_entity(
+            f"/DC=org/DC=example/CN={host}", self.ca, hosts=[host], **{"end": 60 * DAY, **made}
+        )
+        (self.places.grid / "hostcert.pem").write_bytes(pki.cert_pem(holder.certificate))
+        (self.places.grid / "hostkey.pem").write_bytes(holder.key_pem())
+
+    def look(self, check: str) -> Result:
+        subject = Subject(self.places.etc / "site.yml", self.places, dt.datetime.now(dt.timezone.utc))
+        (result,) = doctor.examine(subject, [check])
+        return result
+
+    def says(self, check: str) -> str:
+        result = self.look(check)
+        assert result.state == FOUND
+        assert all(one.todo for one in result.findings)
+        return " | ".join(one.what for one in result.findings)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.mark.parametrize("check", ["declaration", "certificates", "authorities", "revocation"])
+def test_a_good_host_has_no_findings(host: Host, check: str) -> None:
+    assert host.look(check).state == OK
+
+
+def test_a_host_certificate_that_expired_or_soon_will_is_found(host: Host) -> None:
+    host.certificate(start=-30 * DAY, end=-3 * DAY)
+    assert "the host's certificate expired 3 days ago" in host.says("certificates")
+    host.certificate(end=5 * DAY + dt.timedelta(hours=1))
+    assert "expires in 5 days" in host.says("certificates")
+    host.certificate(start=DAY)
+    assert "is not valid before" in host.says("certificates")
+
+
+def test_a_host_certificate_for_another_name_or_with_another_key_is_found(host: Host) -> None:
+    host.certificate("other.example.org")
+    assert "it is for other.example.org, and the site is cloud.example.org" in host.says("certificates")
+    host.certificate()
+    stranger = pki.end_entity("/DC=org/DC=example/CN=x", host.ca)
+    (host.places.grid / "hostkey.pem").write_bytes(stranger.key_pem())
+    assert "the key is not the certificate's" in host.says("certificates")
+
+
+def test_a_list_of_revocations_that_ended_or_cannot_be_read_shuts_people_out_and_is_found(host: Host) -> None:
+    host.grid.revoke(host.ca, start=-9 * DAY, end=-2 * DAY - dt.timedelta(hours=1))
+    assert "ended 2 days ago: nobody of it gets in" in host.says("revocation")
+    host.grid.revoke(host.ca, end=dt.timedelta(hours=3, minutes=5))
+    assert "ends in 3 hours" in host.says("revocation")
+    for stem in host.grid.stems(host.ca):
+        (host.grid.certificates / f"{stem}.r0").write_text("not a list")
+    assert "cannot be read" in host.says("revocation")
+
+
+def test_a_missing_list_is_found_only_where_the_site_wants_one(host: Host) -> None:
+    for stem in host.grid.stems(host.ca):
+        (host.grid.certificates / f"{stem}.r0").unlink()
+    assert host.look("revocation").state == OK
+    host.places.identity.write_text(f"certificates: {host.grid.certificates}\nrequire_crl: true\n")
+    assert "has no revocation list, and require_crl is set" in host.says("revocation")
+
+
+def test_a_ca_that_expired_or_lacks_its_policy_is_found(host: Host) -> None:
+    old = pki.ca("/DC=org/DC=old/CN=CA", start=-9 * DAY, end=-DAY * 3)
+    host.grid.trust(old, policy="")
+    said = host.says("authorities")
+    assert "expired 3 days ago" in said
+    assert "has no signing policy" in said
+
+
+def test_what_a_host_does_not_have_is_skipped_and_said(host: Host) -> None:
+    host.places.identity.unlink()
+    (host.places.grid / "hostcert.pem").unlink()
+    for check in ("certificates", "authorities", "revocation", "ec2", "metadata", "drift"):
+        result = host.look(check)
+        assert (result.state, bool(result.said)) == (SKIPPED, True), check
+
+
+def test_a_declaration_that_is_wrong_is_found_line_by_line_and_skips_what_needs_it(host: Host) -> None:
+    (host.places.etc / "site.yml").write_text(SITE.replace("resource", "resuorce"))
+    result = host.look("declaration")
+    assert any("resuorce" in one.what or "resource" in one.what for one in result.findings)
+    assert host.look("quotas").said == "site.yml cannot be used: see `declaration`"
+
+
+def test_a_secret_that_others_may_read_is_found(host: Host) -> None:
+    host.places.secrets.mkdir(mode=0o700)
+    (host.places.secrets / "metadata").write_text("x" * 20)
+    (host.places.secrets / "metadata").chmod(0o640)
+    (finding,) = host.look("secrets").findings
+    assert finding.todo == f"chmod 0600 {host.places.secrets / 'metadata'}"
+    (host.places.secrets / "metadata").chmod(0o600)
+    assert host.look("secrets").state == OK
