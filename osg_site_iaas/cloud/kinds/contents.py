@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from osg_site_iaas.cloud.connect import Cloud, Conflicting, Missing
@@ -58,6 +58,10 @@ HOLDINGS = (
 )
 
 
+class NotEmpty(CloudError):
+    """A container that was to go holds objects."""
+
+
 def count(reader: Reader, project: str) -> Mapping[str, int]:
     """How many things of each sort are in the project that are not ours to remove; one request a sort."""
     found = {}
@@ -67,9 +71,37 @@ def count(reader: Reader, project: str) -> Mapping[str, int]:
             domain = reader.site.cloud.domain
             found[holding.name] = sum(not is_marked(item.get("description"), domain) for item in items)
     if reader.cloud.has("object"):
-        headers = reader.head("object", reader.cloud.account(project))
-        found["objects"] = int(headers.get("X-Account-Object-Count", 0)) if headers else 0
+        found["objects"] = _objects(reader, project)
     return found
+
+
+def _objects(reader: Reader, project: str) -> int:
+    """How many objects the account holds: more than none if any of its containers says so.
+
+    An account hears of its containers' objects late (a daemon tells it), so its own "none" proves nothing.
+    """
+    account = reader.cloud.account(project)
+    headers = reader.head("object", account)
+    if headers is None:
+        return 0
+    objects = int(headers.get("X-Account-Object-Count", 0))
+    if objects == 0:
+        for container in _containers(reader.cloud, account):
+            held = reader.head("object", f"{account}/{quote(container, safe='')}") or {}
+            objects += int(held.get("X-Container-Object-Count", 0))
+    return objects
+
+
+def _containers(cloud: Cloud, account: str) -> Iterator[str]:
+    """The names of all containers of an account."""
+    marker = ""
+    while True:
+        page = cloud.get("object", f"{account}?format=json&limit={BATCH}&marker={quote(marker, safe='')}")
+        for item in page:
+            yield item["name"]
+        if not page:
+            return
+        marker = page[-1]["name"]
 
 
 def destroy(work: Work, project: str) -> None:
@@ -91,7 +123,8 @@ def tidy(work: Work, project: str, name: str) -> None:
     """Remove what an empty project would leave behind in services that do not hear of its end.
 
     That is empty containers, its default security group, and its limits, which a project made anew must not
-    inherit. What cannot be removed is said, and does no harm.
+    inherit. What cannot be removed is said, and does no harm; but a container with objects in it is an error, since
+    nobody could reach them once their project is gone.
     """
     cloud = work.cloud
 
@@ -112,6 +145,8 @@ def tidy(work: Work, project: str, name: str) -> None:
         if cloud.has(service):
             try:
                 step()
+            except NotEmpty:
+                raise
             except CloudError as error:
                 work.say(f"{name}: its {service} {what} stay behind: {error.what}")
 
@@ -163,9 +198,11 @@ def _empty_account(cloud: Cloud, project: str, *, objects: bool) -> None:
             try:
                 _delete(cloud, "object", path)
             except Conflicting as error:
-                raise CloudError(
-                    f"bucket {container['name']} filled up again while it was emptied",
-                    todo="run the same command again",
+                raise NotEmpty(
+                    f"bucket {container['name']} has objects in it"
+                    + (" again: somebody fills it while it is emptied" if objects else ""),
+                    todo="run the same command again"
+                    + ("" if objects else ": the plan will show what the project holds"),
                 ) from error
 
 

@@ -15,6 +15,7 @@ OWN_NAME = {
     "account-quotas": "account_quotas",
     "proxy-logging": "proxy_logging",
 }
+PATIENCE = 60  # seconds for an answer of one server of Swift to another: a busy machine is no reason to fail
 ELSEWHERE = {"authtoken", "cache", "proxy-server"}
 
 
@@ -56,6 +57,9 @@ class Swift(Service):
                 f"{kind}-replicator": {},
                 f"{kind}-auditor": {},
             }
+            if kind == "object":
+                # A container that did not hear of an object in time hears of it from a daemon, which is not here.
+                content["DEFAULT"]["container_update_timeout"] = PATIENCE
             files[f"swift/{kind}-server.conf"] = ini(content)
         return files
 
@@ -65,6 +69,8 @@ class Swift(Service):
             "bind_port": box.ports[port],
             "workers": 0,
             "swift_dir": box.etc / "swift",
+            "conn_timeout": PATIENCE,
+            "node_timeout": PATIENCE,
             "log_name": port,
             "log_level": "WARNING",
         }
@@ -97,6 +103,8 @@ class Swift(Service):
             "pipeline:main": {"pipeline": PIPELINE},
             "app:proxy-server": {
                 "use": "egg:swift#proxy",
+                "conn_timeout": PATIENCE,
+                "node_timeout": PATIENCE,
                 "account_autocreate": True,
                 "allow_account_management": True,
                 # A minute in a real Swift: tests of quotas would have to wait for it.
