@@ -46,6 +46,9 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 
 
 SHORT = ("-m", "not long")
+# Half of the time a test of the sandbox waits for a service, or one for it: two at once use both cores of a small
+# machine. A file stays in one process, each process has a sandbox of its own.
+PARALLEL = ("-n", "2", "--dist", "loadfile")
 SUITES = (
     Suite(
         "lint",
@@ -56,9 +59,9 @@ SUITES = (
             (str(BIN / "lint-imports"), "--config", "setup.cfg"),
         ),
     ),
-    Suite("unit", (pytest("tests/unit", *SHORT),)),
+    Suite("unit", (pytest("tests/unit", *PARALLEL, *SHORT),)),
     Suite("consistency", (pytest("tests/consistency", *SHORT),)),
-    Suite("sandbox", (pytest("tests/sandbox", "--durations=15", *SHORT),)),
+    Suite("sandbox", (pytest("tests/sandbox", "--durations=15", *PARALLEL, *SHORT),)),
     Suite("interop", (pytest("tests/interop", *SHORT),)),
     Suite("long", (pytest("tests", "-m", "long"),), long=True),
 )
