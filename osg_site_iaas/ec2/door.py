@@ -42,6 +42,7 @@ class Reply:
     access_key: str = ""
     project: str = ""
     requests: int = 0
+    waited: float = 0.0  # seconds, for those requests
     retry_after: Optional[int] = None
     request_id: str = field(default_factory=lambda: f"req-{uuid.uuid4()}")
 
@@ -83,7 +84,8 @@ class Door:
         except Exception:
             LOG.exception("%s: %s failed", reply.request_id, reply.action)
             self._fail(reply, internal(), sts)
-        reply.requests = cloud.count if cloud else 0
+        if cloud is not None:
+            reply.requests, reply.waited = cloud.count, cloud.seconds
         self._log(reply, time.monotonic() - started)
         return reply
 
@@ -151,6 +153,7 @@ class Door:
                     "project": reply.project,
                     "ms": round(seconds * 1000, 1),
                     "requests": reply.requests,
+                    "openstack_ms": round(reply.waited * 1000, 1),
                     "bytes": len(reply.body),
                 }
             ),

@@ -28,6 +28,7 @@ from osg_site_iaas.ec2.launch import (
     user_data,
 )
 
+DAY = 24 * 3600.0
 PARAMETERS = """
 ImageId InstanceType MinCount MaxCount KeyName UserData SecurityGroups SecurityGroupIds SubnetId PrivateIpAddress
 ClientToken InstanceInitiatedShutdownBehavior DisableApiTermination Placement.AvailabilityZone
@@ -79,8 +80,14 @@ def _reader(call: Call, key: str) -> Any:
 
 
 def _by_token(call: Call, token: str, digest: str) -> list[Document]:
-    """The servers that Nova knows of this token: the host's own memory of it may be lost, or be another host's."""
-    found = list(call.cloud.pages("compute", "/servers/detail", "servers", {"tags": marks.token_tag(token)}))
+    """The servers that Nova knows of this token: the host's own memory of it may be lost, or be another host's.
+
+    Nearly always there is none, and Nova says so in half the time where it is not asked for details.
+    """
+    query = {"tags": marks.token_tag(token)}
+    if not list(call.cloud.pages("compute", "/servers", "servers", query)):
+        return []
+    found = list(call.cloud.pages("compute", "/servers/detail", "servers", query))
     for server in found:
         if server["metadata"].get(marks.REQUEST) not in (None, digest):
             raise mismatch()
@@ -94,7 +101,9 @@ def _resolve(call: Call, parameters: Parameters, digest: str) -> Launch:
     data = user_data(parameters)
     reservation = new_reservation()
     metadata, tags = server_marks(parameters, digest, reservation)
-    flavour = pick_flavour(call.lookups.flavours(call.cloud, call.project), parameters.get("InstanceType"))
+    # A kept flavour of any age will do: Nova refuses one that is gone, and then the list is read anew.
+    flavours = call.lookups.flavours(call.cloud, call.project, older=DAY)
+    flavour = pick_flavour(flavours, parameters.get("InstanceType"))
     groups = call.lookups.groups(call.cloud, call.project)
     networks = call.lookups.networks(call.cloud, call.project)
     image = image_id(call, parameters["ImageId"])

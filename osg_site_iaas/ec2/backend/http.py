@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
@@ -148,6 +149,7 @@ class Cloud:
     urls: Mapping[str, str]
     request_id: str
     count: int = 0
+    seconds: float = 0.0  # of waiting for answers, those at the same time added up
     log: list[str] = field(default_factory=list)
     recalled: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -183,6 +185,7 @@ class Cloud:
         with self._lock:
             self.count += 1
             self.log.append(f"{method} {service} {path}")
+        started = time.monotonic()
         try:
             response = self.pool.session.request(
                 method, url, params=params, data=data, headers=sent, timeout=(4, self.pool.timeout)
@@ -191,6 +194,9 @@ class Cloud:
             raise unavailable(service, "it did not answer in time") from error
         except requests.RequestException as error:
             raise unavailable(service, "it cannot be reached") from error
+        finally:
+            with self._lock:
+                self.seconds += time.monotonic() - started
         if response.status_code >= 500:
             raise unavailable(service, f"it answered {response.status_code}")
         if response.status_code >= 300:

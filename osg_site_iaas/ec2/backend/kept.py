@@ -40,16 +40,17 @@ class Lookups:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, cloud: Cloud, project: str, kind: str, fetch: Callable[[], T]) -> T:
+    def get(self, cloud: Cloud, project: str, kind: str, fetch: Callable[[], T], *, older: float = 0.0) -> T:
         """The kept list of this kind, or what ``fetch`` gives; a fetch that fails keeps nothing.
 
-        The call is told where it was answered from memory: see ``Cloud.recalled``.
+        ``older``: how much longer than usual it may have been kept. The call is told where it was answered from
+        memory: see ``Cloud.recalled``.
         """
         key = (project, kind)
         version = self._store.version(project, kind)
         with self._lock:
             found = self._kept.get(key)
-            if found is not None and found[0] > time.monotonic() and found[1] == version:
+            if found is not None and found[0] + older > time.monotonic() and found[1] == version:
                 cloud.recalled.add(kind)
                 return found[2]  # type: ignore[no-any-return]
             if len(self._locks) > KEPT:
@@ -58,7 +59,7 @@ class Lookups:
         with single:
             with self._lock:
                 found = self._kept.get(key)
-                if found is not None and found[0] > time.monotonic() and found[1] == version:
+                if found is not None and found[0] + older > time.monotonic() and found[1] == version:
                     return found[2]  # type: ignore[no-any-return]
             value = fetch()
             with self._lock:
@@ -72,14 +73,14 @@ class Lookups:
         """Read this list anew the next time: it was changed through the door, or did not hold what it should."""
         self._store.bump(project, kind)
 
-    def flavours(self, cloud: Cloud, project: str) -> Mapping[str, Mapping[str, Any]]:
+    def flavours(self, cloud: Cloud, project: str, *, older: float = 0.0) -> Mapping[str, Mapping[str, Any]]:
         """The flavours that the project may use, by name."""
 
         def fetch() -> Mapping[str, Mapping[str, Any]]:
             listed = cloud.pages("compute", "/flavors/detail", "flavors", {"limit": 1000})
             return {one["name"]: one for one in listed}
 
-        return self.get(cloud, project, "flavours", fetch)
+        return self.get(cloud, project, "flavours", fetch, older=older)
 
     def networks(self, cloud: Cloud, project: str) -> Networks:
         """The networks and subnets that the project sees; empty where the cloud has no network service."""
