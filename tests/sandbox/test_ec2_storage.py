@@ -240,3 +240,88 @@ def test_an_image_is_made_shared_and_withdrawn(ec2, door, vo, other_vo, running)
     ec2.deregister_image(ImageId=made)
     with pytest.raises(ClientError, match=r"InvalidAMIID\.NotFound"):
         ec2.describe_images(ImageIds=[made])
+
+
+def test_an_image_of_a_snapshot_is_registered_copied_and_launched(cinder, ec2, vo):
+    volume = ec2.create_volume(Size=1, AvailabilityZone="nova")["VolumeId"]
+    wait_for(lambda: volume_state(ec2, volume) == "available")
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    wait_for(lambda: ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]["State"] == "completed")
+    root = {"DeviceName": "/dev/vda", "Ebs": {"SnapshotId": snapshot, "VolumeSize": 2}}
+    tags = [{"ResourceType": "image", "Tags": [{"Key": "of", "Value": "test"}]}]
+    made = ec2.register_image(Name="of-snapshot", BlockDeviceMappings=[root], TagSpecifications=tags)
+    assert backend_requests(made) <= 3
+    copy = {
+        "Name": "copy",
+        "SourceImageId": made["ImageId"],
+        "SourceRegion": "RegionOne",
+        "CopyImageTags": True,
+    }
+    copied = ec2.copy_image(**copy, ClientToken="copy-once")
+    assert backend_requests(copied) <= 4
+    assert copied["ImageId"] == ec2.copy_image(**copy, ClientToken="copy-once")["ImageId"] != made["ImageId"]
+    found = ec2.describe_images(ImageIds=[made["ImageId"], copied["ImageId"]])["Images"]
+    for one in found:
+        assert (
+            one["State"],
+            one["RootDeviceType"],
+            one["RootDeviceName"],
+        ) == ("available", "ebs", "/dev/vda")
+        assert one["BlockDeviceMappings"] == [
+            {"DeviceName": "/dev/vda", "Ebs": {**root["Ebs"], "DeleteOnTermination": True}}
+        ]
+        assert one["Tags"] == [{"Key": "of", "Value": "test"}]
+    launched = ec2.run_instances(ImageId=copied["ImageId"], InstanceType="m1.tiny", MinCount=1, MaxCount=1)[
+        "Instances"
+    ][0]["InstanceId"]
+    wait_for(lambda: state(ec2, launched) == "running")
+    of_snapshot = [{"Name": "snapshot-id", "Values": [snapshot]}]
+    (root_volume,) = ec2.describe_volumes(Filters=of_snapshot)["Volumes"]
+    assert (2, launched) == (root_volume["Size"], root_volume["Attachments"][0]["InstanceId"])
+    ec2.terminate_instances(InstanceIds=[launched])
+    wait_for(lambda: not ec2.describe_volumes(Filters=of_snapshot)["Volumes"])
+    for one in found:
+        ec2.deregister_image(ImageId=one["ImageId"])
+    wait_for(lambda: deleted(ec2, snapshot, volume))
+
+
+@pytest.mark.parametrize(
+    "call, code, says",
+    [
+        (
+            lambda ec2, ami: ec2.register_image(Name="x-y", ImageLocation="bucket/manifest.xml"),
+            "UnsupportedOperation",
+            "ImageLocation",
+        ),
+        (
+            lambda ec2, ami: ec2.register_image(Name="x-y"),
+            "InvalidParameterCombination",
+            "openstack image create",
+        ),
+        (
+            lambda ec2, ami: ec2.copy_image(Name="x-y", SourceImageId=ami, SourceRegion="RegionOne"),
+            "UnsupportedOperation",
+            "ModifyImageAttribute",
+        ),
+        (
+            lambda ec2, ami: ec2.copy_image(Name="x-y", SourceImageId=ami, SourceRegion="mars"),
+            "UnsupportedOperation",
+            "RegionOne",
+        ),
+        (
+            lambda ec2, ami: ec2.copy_image(
+                Name="x-y", SourceImageId="ami-0123456789abcdef0", SourceRegion="RegionOne"
+            ),
+            "InvalidAMIID.NotFound",
+            "does not exist",
+        ),
+    ],
+    ids=["location", "no-snapshot", "with-data", "other-region", "absent"],
+)
+def test_an_image_that_cannot_be_had_is_refused_with_what_to_do(ec2, vo, image, call, code, says):
+    before = {one.id for one in vo.cloud.image.images(owner=vo.project)}
+    with pytest.raises(ClientError) as caught:
+        call(ec2, image)
+    assert code == caught.value.response["Error"]["Code"]
+    assert says in caught.value.response["Error"]["Message"]
+    assert before == {one.id for one in vo.cloud.image.images(owner=vo.project)}

@@ -15,6 +15,7 @@ MODULES = (
     "flavours",
     "groups",
     "image_changes",
+    "image_register",
     "images",
     "keypairs",
     "lifecycle",

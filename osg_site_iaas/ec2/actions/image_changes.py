@@ -10,7 +10,7 @@ from osg_site_iaas.ec2.actions.describe import find_servers
 from osg_site_iaas.ec2.actions.images import TAG
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import image_id
-from osg_site_iaas.ec2.actions.volumes import TAGS, _required
+from osg_site_iaas.ec2.actions.volumes import TAGS, required
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, invalid_value, missing, not_found, unauthorized
 from osg_site_iaas.ec2.ids import ec2_id
@@ -20,7 +20,7 @@ PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
 def _own(call: Call, parameters: Parameters) -> Mapping[str, Any]:
     """The image that a request names; only its owner may change it."""
-    name = _required(parameters, "ImageId")
+    name = required(parameters, "ImageId")
     try:
         image: Mapping[str, Any] = call.cloud.get("image", f"/images/{image_id(call, name)}")
     except RefusedError as error:
@@ -51,8 +51,8 @@ def deregister_image(call: Call, parameters: Parameters) -> Answer:
     notes="A snapshot of the running server. No block devices.",
 )
 def create_image(call: Call, parameters: Parameters) -> Answer:
-    name = _required(parameters, "Name")
-    instance = _required(parameters, "InstanceId")
+    name = required(parameters, "Name")
+    instance = required(parameters, "InstanceId")
     tags = marks.requested_tags(parameters.get("TagSpecifications"), "image")
     server = next(iter(find_servers(call, [instance])))
     metadata = {f"{TAG}{key}": value for key, value in tags.items()}

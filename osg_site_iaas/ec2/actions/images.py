@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Mapping, Optional
 
 from osg_site_iaas.ec2 import marks
@@ -55,8 +56,32 @@ def _related(prefix: str, openstack_id: Optional[str]) -> Optional[str]:
     return ec2_id(prefix, openstack_id) if openstack_id else None
 
 
+def devices_of(image: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The block devices that Nova or the door wrote into an image of volume snapshots; none for other images."""
+    try:
+        devices = json.loads(image.get("block_device_mapping") or "[]")
+    except ValueError:
+        return []
+    return [one for one in devices if isinstance(one, dict)] if isinstance(devices, list) else []
+
+
+def _mappings(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "DeviceName": one.get("device_name"),
+            "Ebs": {
+                "SnapshotId": ec2_id("snap", one["snapshot_id"]) if one.get("snapshot_id") else None,
+                "VolumeSize": one.get("volume_size"),
+                "DeleteOnTermination": bool(one.get("delete_on_termination")),
+            },
+        }
+        for one in devices
+        if one.get("device_name") and one.get("destination_type") == "volume"
+    ]
+
+
 def as_ec2(image: Mapping[str, Any]) -> dict[str, Any]:
-    volume = bool(image.get("block_device_mapping")) and image.get("block_device_mapping") != "[]"
+    devices = devices_of(image)
     created = str(image.get("created_at") or "").rstrip("Z")
     return {
         "ImageId": ec2_id("ami", image["id"]),
@@ -72,12 +97,12 @@ def as_ec2(image: Mapping[str, Any]) -> dict[str, Any]:
         "RamdiskId": _related("ami", image.get("ramdisk_id")),
         "Platform": "windows" if image.get("os_type") == "windows" else None,
         "CreationDate": f"{created}.000Z" if created else None,
-        "RootDeviceType": "ebs" if volume else "instance-store",
+        "RootDeviceType": "ebs" if devices else "instance-store",
         "RootDeviceName": image.get("root_device_name") or "/dev/vda",
         "VirtualizationType": "hvm",
         "Hypervisor": "kvm",
         "EnaSupport": False,
-        "BlockDeviceMappings": [],
+        "BlockDeviceMappings": _mappings(devices),
         "Tags": marks.as_ec2(tags_of_image(image)),
     }
 
@@ -108,7 +133,7 @@ def _asked(call: Call, given: str) -> Mapping[str, Any]:
     tags=True,
     ignores={"IncludeDeprecated": "there are no deprecated images", "IncludeDisabled": "all are listed"},
     requests="1; 2 where an id is a community image's",
-    notes="Owners can be self or a project's id. Block devices of an image are not listed.",
+    notes="Owners can be self or a project's id.",
 )
 def describe_images(call: Call, parameters: Parameters) -> Answer:
     no_paging_with_ids(parameters, "ImageIds")

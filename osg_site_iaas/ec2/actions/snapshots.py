@@ -7,7 +7,7 @@ from typing import Any, Mapping
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import listed, openstack_id
-from osg_site_iaas.ec2.actions.volumes import TAGS, _required, chosen
+from osg_site_iaas.ec2.actions.volumes import TAGS, chosen, required
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, not_found
 from osg_site_iaas.ec2.filters import Table
@@ -69,7 +69,7 @@ def describe_snapshots(call: Call, parameters: Parameters) -> Answer:
     notes="A volume in use is snapshot as it is, as in EC2.",
 )
 def create_snapshot(call: Call, parameters: Parameters) -> Answer:
-    name = _required(parameters, "VolumeId")
+    name = required(parameters, "VolumeId")
     tags = marks.requested_tags(parameters.get("TagSpecifications"), "snapshot")
     body = {
         "volume_id": openstack_id(call, "vol", name),
@@ -92,7 +92,7 @@ def create_snapshot(call: Call, parameters: Parameters) -> Answer:
 
 @action("SnapshotId", requests="1; 2 where the id is not known yet")
 def delete_snapshot(call: Call, parameters: Parameters) -> Answer:
-    name = _required(parameters, "SnapshotId")
+    name = required(parameters, "SnapshotId")
     try:
         call.cloud.request("DELETE", "volume", f"/snapshots/{openstack_id(call, 'snap', name)}")
     except RefusedError as error:

@@ -168,7 +168,7 @@ def _make(call: Call, parameters: Parameters, digest: str) -> dict[str, Any]:
 
 @action("VolumeId", requests="1; 2 where the id is not known yet")
 def delete_volume(call: Call, parameters: Parameters) -> Answer:
-    name = _required(parameters, "VolumeId")
+    name = required(parameters, "VolumeId")
     volume = openstack_id(call, "vol", name)
     try:
         call.cloud.request("DELETE", "volume", f"/volumes/{volume}")
@@ -181,7 +181,7 @@ def delete_volume(call: Call, parameters: Parameters) -> Answer:
     return None
 
 
-def _required(parameters: Parameters, name: str) -> str:
+def required(parameters: Parameters, name: str) -> str:
     if not parameters.get(name):
         raise missing(name)
     return str(parameters[name])
@@ -189,9 +189,9 @@ def _required(parameters: Parameters, name: str) -> str:
 
 @action("VolumeId InstanceId Device", requests="2")
 def attach_volume(call: Call, parameters: Parameters) -> Answer:
-    name, device = _required(parameters, "VolumeId"), _required(parameters, "Device")
+    name, device = required(parameters, "VolumeId"), required(parameters, "Device")
     volume = openstack_id(call, "vol", name)
-    server = next(iter(find_servers(call, [_required(parameters, "InstanceId")])))
+    server = next(iter(find_servers(call, [required(parameters, "InstanceId")])))
     body = {"volumeAttachment": {"volumeId": volume, "device": device}}
     try:
         made = call.cloud.json("POST", "compute", f"/servers/{server}/os-volume_attachments", body=body)
@@ -219,7 +219,7 @@ def attach_volume(call: Call, parameters: Parameters) -> Answer:
     requests="2",
 )
 def detach_volume(call: Call, parameters: Parameters) -> Answer:
-    name = _required(parameters, "VolumeId")
+    name = required(parameters, "VolumeId")
     try:
         volume = call.cloud.get("volume", f"/volumes/{openstack_id(call, 'vol', name)}")["volume"]
     except RefusedError as error:
