@@ -76,7 +76,7 @@ class Door:
         self.library = libvoms.Library() if settings.voms_library else None
         ca = settings.issuer_ca
         self.keys = KeyCache(over_https(str(ca) if ca else True), seconds, folder=settings.keys)
-        self.logins = Logins(settings.logins) if settings.logins else None
+        self.logins = Logins(settings.logins, settings.logins_days) if settings.logins else None
         self._chain_rules = chain.Rules(
             settings.limited_proxies, settings.require_crl, settings.require_policy
         )

@@ -38,18 +38,21 @@ class Login:
 class Logins:
     """The record. One line a person, VO and set of FQANs (or groups and scopes), however often they come."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, keep_days: Optional[int] = None) -> None:
         self.file = file
+        self._keep = dt.timedelta(days=keep_days) if keep_days else None
 
     def add(self, user_id: str, name: str, vo: str, credential: Credential, now: dt.datetime) -> None:
-        """Remember one login; SiteError if that is not possible."""
-        time = now.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        """Remember one login, and forget who has not come for long; SiteError if that is not possible."""
+        time = _text(now)
         with self._open() as db:
             db.execute(
                 "insert into login values (?, ?, ?, ?, ?, ?)"
                 " on conflict (user_id, vo, credential) do update set last = excluded.last",
                 (user_id, name, vo, _to_json(credential), time, time),
             )
+            if self._keep is not None:
+                db.execute("delete from login where last < ?", (_text(now - self._keep),))
 
     def all(self) -> tuple[Login, ...]:
         """Every line, oldest first."""
@@ -61,9 +64,8 @@ class Logins:
 
     def forget_before(self, time: dt.datetime) -> int:
         """Drop who was last here before ``time``; the number of lines."""
-        limit = time.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self._open() as db:
-            return db.execute("delete from login where last < ?", (limit,)).rowcount
+            return db.execute("delete from login where last < ?", (_text(time),)).rowcount
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -84,6 +86,10 @@ class Logins:
                 where=str(self.file),
                 todo="check its owner and disk",
             ) from error
+
+
+def _text(time: dt.datetime) -> str:
+    return time.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _to_json(credential: Credential) -> str:

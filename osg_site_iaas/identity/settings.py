@@ -31,11 +31,12 @@ class Settings:
     issuer_ca: Optional[Path] = None  # CA file for token issuers' TLS; the system's own unless given
     keys: Optional[Path] = Path("/var/lib/osg-site-iaas/identity/keys")  # issuers' keys, over restarts
     logins: Optional[Path] = Path("/var/lib/osg-site-iaas/identity/logins.sqlite")  # who came with what
+    logins_days: int = 180  # for how long it is remembered who came, after their last login
     recheck: int = 5  # seconds after which the trust directory is looked at again
 
     def __post_init__(self) -> None:
-        if self.recheck < 0:
-            raise ValueError("recheck is negative")
+        if self.recheck < 0 or self.logins_days < 1:
+            raise ValueError("recheck is negative, or logins_days less than 1")
 
 
 _PATHS = ("site", "certificates", "vomsdir", "issuer_ca", "keys", "logins")
@@ -71,7 +72,8 @@ def _value(key: str, value: Any, default: Any, file: Path) -> Any:
         return tuple(host.lower() for host in value)
     if isinstance(default, bool) and isinstance(value, bool):
         return value
-    if key == "recheck" and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    least = {"recheck": 0, "logins_days": 1}.get(key)
+    if least is not None and isinstance(value, int) and not isinstance(value, bool) and value >= least:
         return value
     raise SiteError(
         f"{key}: {value!r} is not what belongs there", where=str(file), todo="see docs/identity.md"

@@ -32,6 +32,10 @@ class Subject:
         """The declaration; NotHere where it cannot be read, which one check reports."""
         return self._once("site", lambda: load(self.file), "site.yml cannot be used: see `declaration`")
 
+    def declared(self) -> Site:
+        """The declaration, for what cannot do without it: SiteError with every problem."""
+        return load(self.file)
+
     def cloud(self) -> Cloud:
         """A session that is logged in; NotHere where Keystone lets nobody in, which one check reports."""
         return self._once("cloud", self._log_in, "there is no login to OpenStack: see `keystone`")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,10 @@ def test_a_proxy_ends_in_a_server_of_the_vo_through_awscli_and_boto3(
             s for s in admin.compute.servers(all_projects=True) if s.project_id == answer["project_id"]
         )
         assert server.user_id == json.loads(shell.run("osg-iaas", "whoami", "--json"))["user_id"]
+        server = admin.compute.wait_for_server(server, wait=120)
+        ip = next(iter(server.addresses.values()))[0]["addr"]
+        who(grid_site, "--observe")
+        had = time.time()
         script = (
             "import boto3; c = boto3.Session().client('ec2');"
             "print([i['InstanceId'] for r in c.describe_instances()['Reservations'] for i in r['Instances']]);"
@@ -98,10 +104,31 @@ def test_a_proxy_ends_in_a_server_of_the_vo_through_awscli_and_boto3(
         )
         assert shell.run(sys.executable, "-c", script).strip() == str([made])
         admin.compute.wait_for_delete(server, wait=60)
+        who(grid_site, "--observe")
+        # OpenStack knows no address of it any more; who started it is known all the same
+        at = dt.datetime.fromtimestamp(int(had), dt.timezone.utc).isoformat()
+        (found,) = (
+            one
+            for one in json.loads(who(grid_site, "--ip", ip, "--at", at, "--json"))["answers"]
+            if one["server"]["uuid"] == server.id
+        )
+        assert (found["vo"], found["sure"], found["server"]["ended"] is not None) == ("cms", True, True)
+        assert found["who"]["dn"] == grid_site.user("Shell").dn
+        assert found["ec2_keys"], "the key with which it was started"
     finally:
         admin.image.delete_image(image)
         admin.compute.delete_flavor(flavour)
         admin.close()
+
+
+def who(site: GridSite, *words: str) -> str:
+    """``osg-site-iaas who``, as an administrator types it; what it printed."""
+    env = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(site.cloud.clouds_yaml)}
+    places = ("--state", str(site.folder / "state"), "--logins", str(site.folder / "logins.sqlite"))
+    command = [sys.executable, "-m", "osg_site_iaas", "who", str(site.site_file), *places, *words]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_key_stays_the_same_and_files_are_for_the_owner_alone(shell: Shell) -> None:
