@@ -37,7 +37,7 @@ PLAY = """
     - openstack.cloud.identity_domain: {name: "{{ domain }}"}
     - openstack.cloud.project: {name: "{{ item }}", domain: "{{ domain }}"}
       loop: "{{ vos }}"
-    - openstack.cloud.identity_group: {name: "{{ item }}", domain: "{{ domain }}"}
+    - openstack.cloud.identity_group: {name: "{{ item }}", domain_id: "{{ domain_id }}"}
       loop: "{{ vos }}"
     - openstack.cloud.role_assignment:
         {group: "{{ item }}", project: "{{ item }}", role: member, domain: "{{ domain_id }}"}
@@ -125,7 +125,7 @@ def main() -> None:
             rows.append(("openstack.cloud", args.peer_vos * OBJECTS, seconds, asked))
             mark = sandbox.mark()
             seconds, data = reconcile.command("plan", str(file))
-            rows.append(("osg-site-iaas", len(applied["done"]), seconds, sandbox.requests(mark)))
+            rows.append(("osg-site-iaas", int(applied["done"]), seconds, sandbox.requests(mark)))
             if data["changes"]:
                 sys.exit("the second plan is not empty")
         finally:

@@ -30,6 +30,8 @@ from osg_site_iaas.errors import SiteError
 from osg_site_iaas.sandbox import Sandbox
 from osg_site_iaas.sandbox.story import RESOURCE, TOPOLOGY, Story
 
+MARK = ".osg-site-iaas-demo"  # in a folder that the demo may remove
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of ``demo``."""
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return _down(folder, sandbox, args.purge)
     if args.purge:
         raise SiteError("--purge does nothing without --down")
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     story = Story(folder, sandbox, _write_site)
     rows = [Row(step.title) for step in story.steps()]
     try:
@@ -117,7 +119,24 @@ def _write_site(path: Path) -> None:
             sys.stdout, terminal.err.quiet = out, quiet
 
 
+def _claim(folder: Path) -> None:
+    """Make the folder and mark it as the demo's; SiteError if it holds anything else."""
+    if folder.exists() and not _is_ours(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise SiteError(
+            f"{folder} holds other things than a demo",
+            todo="name a folder that is empty or not there yet, with --folder",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+
+
+def _is_ours(folder: Path) -> bool:
+    return (folder / MARK).exists() or (folder / "sandbox" / "sandbox.json").exists()
+
+
 def _down(folder: Path, sandbox: Sandbox, purge: bool) -> int:
+    if purge and folder.exists() and not _is_ours(folder):
+        raise SiteError(f"{folder} is no demo's folder, so nothing in it is removed")
     stopped = folder.exists() and sandbox.down()
     terminal.out.print("The demo's OpenStack is stopped." if stopped else "Nothing of the demo was running.")
     if purge and folder.exists():

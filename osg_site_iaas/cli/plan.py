@@ -17,6 +17,7 @@ from typing import Optional
 from osg_site_iaas.cli import reconcile, terminal
 from osg_site_iaas.cloud.apply import check_login
 from osg_site_iaas.cloud.connect import Cloud
+from osg_site_iaas.cloud.kinds import RULES
 from osg_site_iaas.cloud.observe import World, plan
 from osg_site_iaas.declaration.load import load
 from osg_site_iaas.errors import SiteError
@@ -83,7 +84,11 @@ def _record(path: Path, world: World) -> None:
 def _recorded(path: Path) -> World:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return World(tuple(document.seen_from_data(data["seen"])), data["roles"], frozenset(data["services"]))
+        seen = tuple(document.seen_from_data(data["seen"]))
+        strange = sorted({item.ref.kind for item in seen} - set(RULES))
+        if strange:
+            raise ValueError(f"{strange[0]} is no kind of object")
+        return World(seen, data["roles"], frozenset(data["services"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SiteError(
             f"{path} holds no observations: {error}", todo="write some with `plan --record FILE`"

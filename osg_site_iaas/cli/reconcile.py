@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unmanaged", action="store_true", help="show every object that is not ours")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=terminal.positive,
         default=8,
         metavar="N",
         help="requests under way at once (default: %(default)s)",

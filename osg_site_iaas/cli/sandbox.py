@@ -31,6 +31,7 @@ from typing import Any, Callable
 
 from rich.console import Console
 
+from osg_site_iaas.cli import terminal
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import Sandbox, Status, Wishes
 from osg_site_iaas.sandbox.releases import NAMES
@@ -52,7 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     up.add_argument("--release", choices=NAMES, help="which OpenStack (default: current)")
     up.add_argument("--services", metavar="A,B", help="only these, and what they need")
-    up.add_argument("--computes", type=int, metavar="N", help="how many fake computes (default: 4)")
+    up.add_argument(
+        "--computes", type=terminal.positive, metavar="N", help="how many fake computes (default: 4)"
+    )
     up.add_argument(
         "--wrap-keystone",
         metavar="MODULE:FUNCTION",
@@ -80,7 +83,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     logs = actions.add_parser("logs", parents=[which], help="what the services said")
     logs.add_argument("service", nargs="?", metavar="SERVICE", help="only this one")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
-    logs.add_argument("-n", "--lines", type=int, default=20, help="how many lines of each (default: 20)")
+    logs.add_argument(
+        "-n", "--lines", type=terminal.positive, default=20, help="how many lines of each (default: 20)"
+    )
     logs.set_defaults(action_run=_logs)
 
     actions.add_parser("reset", parents=[which], help="throw its content away").set_defaults(

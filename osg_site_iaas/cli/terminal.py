@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from contextlib import contextmanager
@@ -47,6 +48,13 @@ def show_text(text: str, style: str) -> None:
     """Print a line that others may have written part of: what could steer a terminal is not passed on."""
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     out.print(Text(clean, style=STYLES.get(style, "")))
+
+
+def positive(word: str) -> int:
+    """For argparse: a whole number from 1 on."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1 on")
+    return int(word)
 
 
 def dump(data: Any) -> None:

@@ -242,6 +242,12 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
         ) from error
     except (ksa.ClientException, OSError, ValueError) as error:
         raise CloudError(f"clouds.yaml entry {name!r} cannot be used: {_words(error)}") from error
+    except (AttributeError, TypeError) as error:  # what openstacksdk makes of `NAME: 5`
+        raise CloudError(
+            f"clouds.yaml entry {name!r} is not a mapping of settings",
+            todo="write it as openstacksdk's documentation shows: `NAME: {auth: {auth_url: ..., ...}}`",
+        ) from error
+    _same_region(config, entry, name, region)
     session.timeout = session.timeout or TIMEOUT
     for scheme in ("http://", "https://"):
         # so many of each service at once, and all services may be behind one name
@@ -253,6 +259,17 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
         interface=interface,
         endpoints=_overrides(entry),
     )
+
+
+def _same_region(config: Any, entry: Any, name: str, region: Optional[str]) -> None:
+    """Raise CloudError where the entry of clouds.yaml is for one other region: each side may be the wrong one."""
+    stated = entry.config.get("region_name")
+    several = (config.cloud_config.get("clouds") or {}).get(name, {}).get("regions")
+    if region and stated and stated != region and not several:
+        raise CloudError(
+            f"clouds.yaml entry {name!r} is for region {stated!r}, site.yml for {region!r}",
+            todo=f"write `region: {stated}` under `site` in site.yml, or correct region_name in clouds.yaml",
+        )
 
 
 def _overrides(entry: Any) -> Mapping[str, str]:

@@ -83,7 +83,7 @@ def _about_version(document: Document) -> Document:
     """The document, with a version like 1.0 told in words of its own."""
     problems = [
         replace(problem, what="the version is a whole number", todo=f"Write {schema.VERSION}.")
-        if problem.path == "version"
+        if problem.path == "version" and "already there" not in problem.what
         else problem
         for problem in document.problems
     ]

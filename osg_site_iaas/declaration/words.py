@@ -116,8 +116,9 @@ def _unknown(error: Any, path: Path) -> Iterator[Finding]:
 
 
 def _missing(error: Any, path: Path, properties: Mapping[str, Any]) -> Iterator[Finding]:
+    meant = {near(key, list(properties)) for key in error.instance if key not in properties}
     for name in error.validator_value:
-        if name in error.instance:
+        if name in error.instance or name in meant:  # a slip of the pen is told as one
             continue
         described = properties.get(name, {})
         example = described.get("examples", [""])[0]

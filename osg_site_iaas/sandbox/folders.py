@@ -10,7 +10,11 @@ import os
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Optional, Union
 
+from osg_site_iaas.errors import SandboxError
+
 DEFAULT_NAME = "default"
+SETTINGS = "sandbox.json"  # in every sandbox's folder
+RUN = "run"  # the folder of locks and of what runs; there before anything else
 
 
 def cache(environ: Optional[Mapping[str, str]] = None) -> Path:
@@ -34,6 +38,21 @@ def make_private(folder: Path) -> None:
     for each in reversed((folder, *folder.parents)):
         if not each.exists():
             each.mkdir(mode=0o700, exist_ok=True)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise SandboxError for a folder that holds something and no sandbox: a reset would delete from it."""
+    if not folder.exists() or (folder / SETTINGS).exists():
+        return
+    if not folder.is_dir():
+        raise SandboxError("not a folder", where=str(folder), todo="name another one with --state")
+    strange = sorted(each.name for each in folder.iterdir() if each.name != RUN)
+    if strange:
+        raise SandboxError(
+            f"the folder holds other things than a sandbox: {strange[0]}",
+            where=str(folder),
+            todo="name one that is empty or not there yet with --state",
+        )
 
 
 def private(path: Union[str, Path], flags: int) -> int:
@@ -78,7 +97,7 @@ def known_ports(register: Path, ours: Path) -> set[int]:
     for folder in known(register):
         if folder != ours:
             with contextlib.suppress(OSError, ValueError, KeyError):
-                taken.update(json.loads((folder / "sandbox.json").read_text())["ports"].values())
+                taken.update(json.loads((folder / SETTINGS).read_text())["ports"].values())
     return taken
 
 
@@ -88,7 +107,7 @@ def known(register: Path) -> list[Path]:
         listed = json.loads(register.read_text())
     except (OSError, ValueError):
         return []
-    return [Path(folder) for folder in listed if (Path(folder) / "sandbox.json").exists()]
+    return [Path(folder) for folder in listed if (Path(folder) / SETTINGS).exists()]
 
 
 def remember(register: Path, folder: Path) -> None:

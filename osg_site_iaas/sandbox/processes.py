@@ -78,4 +78,12 @@ def owner(path: Path) -> Optional[int]:
             kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
     except FileNotFoundError:
         return None
-    return None if kind == fcntl.F_UNLCK else pid
+    if kind == fcntl.F_UNLCK:
+        return None
+    if pid <= 0:  # as the kernel says of a process that it does not show to us
+        raise SandboxError(
+            "a process of another container, or of another machine, owns it",
+            where=str(path),
+            todo="use the sandbox from there, or choose another folder with --state",
+        )
+    return int(pid)

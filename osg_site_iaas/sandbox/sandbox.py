@@ -116,6 +116,7 @@ class Sandbox:
         Raises SandboxError that names what died and shows the end of its log, with nothing left running of a
         start that failed.
         """
+        folders.refuse_foreign(self.folder)
         with folders.only_one(self.folder / "run/up.lock", lambda: progress("waiting for another `up`")):
             if self.running:
                 return self._as_it_runs(wishes)

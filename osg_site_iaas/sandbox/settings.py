@@ -14,7 +14,7 @@ from osg_site_iaas.sandbox import folders, ports, releases
 from osg_site_iaas.sandbox.model import CURRENT, Box, Overrides
 from osg_site_iaas.sandbox.service import Service, choose, registry
 
-FILE = "sandbox.json"
+FILE = folders.SETTINGS
 DEFAULT_COMPUTES = 4
 
 
@@ -105,7 +105,10 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
         )
     known = registry()
     asked = wishes.services if wishes.services is not None else (old.asked if old else ())
-    services = choose(asked or [n for n, service in known.items() if service.default], known)
+    # without Keystone nobody could use the others; the collector alone does not ask for it
+    services = choose(
+        ["keystone", *asked] if asked else [n for n, service in known.items() if service.default], known
+    )
     register = folders.cache() / "sandboxes.json"
     with folders.only_one(folders.cache() / "sandboxes.lock"):
         given = ports.assign(

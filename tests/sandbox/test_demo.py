@@ -70,6 +70,16 @@ def test_stopping_what_never_ran_says_so(tmp_path):
     assert done.stdout == "Nothing of the demo was running.\n"
 
 
+def test_a_folder_that_is_no_demo_is_neither_used_nor_removed(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    for words in ([], ["--down", "--purge"]):
+        done = subprocess.run(
+            [*DEMO, "--folder", str(tmp_path), *words], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 @pytest.mark.long
 def test_the_whole_demo_from_nothing_and_stopped(tmp_path):
     folder = tmp_path / "demo"

@@ -53,7 +53,6 @@ def test_a_file_that_cannot_be_used_raises_every_problem(tmp_path: Path) -> None
         load.load(file)
     assert [(p.line, p.column, p.path) for p in raised.value.problems] == [
         (2, 27, "site.fqdn"),
-        (3, 1, "cloud"),
         (3, 9, "cloud.nmae"),
     ]
 

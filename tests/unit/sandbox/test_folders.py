@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ import threading
 import pytest
 
 from osg_site_iaas.errors import SandboxError
-from osg_site_iaas.sandbox import folders, processes
+from osg_site_iaas.sandbox import Sandbox, folders, processes
 
 
 def test_the_cache_follows_the_environment():
@@ -139,3 +140,38 @@ def test_services_see_nothing_of_the_users_openstack_or_python(monkeypatch):
     assert seen["OS_NOVA_CONFIG_DIR"] == "/etc"
     assert "127.0.0.1" in seen["no_proxy"]
     assert "127.0.0.1" in seen["NO_PROXY"]
+
+
+def test_a_folder_with_other_things_in_it_is_no_sandbox_and_keeps_them(tmp_path):
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data/thesis.txt").write_text("mine")
+    mode = folder.stat().st_mode
+    with pytest.raises(SandboxError, match="other things than a sandbox: data"):
+        Sandbox.open(state=folder).up()
+    assert [str(each.relative_to(folder)) for each in folder.rglob("*")] == ["data", "data/thesis.txt"]
+    assert folder.stat().st_mode == mode
+
+
+def test_a_folder_that_is_empty_new_or_a_sandbox_is_taken(tmp_path):
+    folders.refuse_foreign(tmp_path / "new")
+    folders.refuse_foreign(tmp_path)
+    (tmp_path / "run").mkdir()
+    folders.refuse_foreign(tmp_path)
+    (tmp_path / folders.SETTINGS).write_text("{}")
+    (tmp_path / "mine").write_text("")
+    folders.refuse_foreign(tmp_path)
+
+
+def test_an_owner_that_the_kernel_does_not_show_is_an_error_and_never_signalled(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    held = processes.own(path)
+    # what F_GETLK answers of a process in another PID namespace
+    monkeypatch.setattr(
+        processes.fcntl,
+        "fcntl",
+        lambda *_: struct.pack(processes._FLOCK, processes.fcntl.F_WRLCK, 0, 0, 0, 0),
+    )
+    with pytest.raises(SandboxError, match="another container"):
+        processes.owner(path)
+    held.close()

@@ -1,0 +1,41 @@
+"""Entries of clouds.yaml that cannot be meant."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from osg_site_iaas.cloud.connect import connect
+from osg_site_iaas.errors import CloudError
+
+AUTH = {"auth_url": "http://127.0.0.1:9/v3", "username": "u", "password": "p", "project_name": "p"}
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    def write(value):
+        file = tmp_path / "clouds.yaml"
+        file.write_text(yaml.safe_dump({"clouds": {"mine": value}}))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+
+    return write
+
+
+@pytest.mark.parametrize("value", [5, "text", ["a"]])
+def test_an_entry_that_is_no_mapping_is_said(entry, value):
+    entry(value)
+    with pytest.raises(CloudError, match="'mine'"):
+        connect("mine")
+
+
+def test_an_entry_for_another_region_is_an_error_that_names_both(entry):
+    entry({"auth": AUTH, "region_name": "Nowhere"})
+    with pytest.raises(CloudError, match=r"region 'Nowhere', site.yml for 'RegionOne'"):
+        connect("mine", region="RegionOne")
+    assert connect("mine").region == "Nowhere"
+
+
+@pytest.mark.parametrize("more", [{}, {"region_name": "RegionOne"}, {"regions": ["Other", "RegionOne"]}])
+def test_an_entry_that_leaves_the_region_open_or_names_it_is_taken(entry, more):
+    entry({"auth": AUTH, **more})
+    assert connect("mine", region="RegionOne").region == "RegionOne"
