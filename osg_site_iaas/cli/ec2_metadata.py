@@ -1,9 +1,15 @@
 """Serves instances their metadata with the ids that the EC2 door gives, in place of Nova's metadata service.
 
-Neutron's metadata agent is pointed to it (``nova_metadata_host`` and ``nova_metadata_port``); its
-``metadata_proxy_shared_secret`` is what tells the door whose a request is. IMDSv1 and v2 are answered.
+Behind Neutron's metadata agent: the agent is pointed here (nova_metadata_host and nova_metadata_port), and its
+metadata_proxy_shared_secret tells whose a request is. Instances may speak IMDSv2, but it protects nothing, as the
+agent drops their session tokens.
 
-    osg-site-iaas-metadata --cloud osg-site-iaas-metadata --secret-file /etc/osg/site-iaas/secrets/metadata
+    osg-site-iaas-metadata --bind 192.0.2.10:8775 --secret-file /etc/osg/site-iaas/secrets/metadata
+
+In the place of that agent, on a host of networks or routers: tokens arrive, and can be required. The file is then any
+secret that all such hosts share.
+
+    osg-site-iaas-metadata --socket /var/lib/neutron/metadata_proxy --require-token --secret-file FILE
 """
 
 from __future__ import annotations
@@ -25,13 +31,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cloud", default="osg-site-iaas-metadata", help="its entry in clouds.yaml (default: %(default)s)"
     )
-    parser.add_argument("--secret-file", type=Path, required=True, help="file with the agent's shared secret")
-    parser.add_argument("--bind", default="127.0.0.1:8775", help="where it listens (default: %(default)s)")
+    parser.add_argument("--secret-file", type=Path, required=True, help="file with the shared secret")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--bind", default="127.0.0.1:8775", help="where it listens for the agent (default: %(default)s)"
+    )
+    place.add_argument(
+        "--socket", type=Path, metavar="PATH", help="the agent's socket: serve Neutron's proxies in its place"
+    )
     parser.add_argument("--region", default="RegionOne", help="OpenStack's region (default: %(default)s)")
     parser.add_argument(
         "--interface", default="public", help="which endpoints are used (default: %(default)s)"
     )
-    parser.add_argument("--require-token", action="store_true", help="answer IMDSv2 only")
+    parser.add_argument("--require-token", action="store_true", help="answer IMDSv2 only (with --socket)")
     parser.add_argument("--tags", action="store_true", help="show an instance its tags")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     return parser
@@ -60,8 +72,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from osg_site_iaas.ec2.metadata_door import MetadataDoor, MetadataSettings
         from osg_site_iaas.ec2.server import own_session, run_server
 
+        if args.require_token and not args.socket:
+            raise SiteError(
+                "no session token gets through Neutron's agent, so none can be required behind it",
+                todo="serve its socket in its place (--socket), or leave --require-token out",
+            )
         settings = MetadataSettings(
-            _secret(args.secret_file), args.region, args.interface, args.require_token, args.tags
+            _secret(args.secret_file),
+            behind_agent=args.socket is None,
+            region=args.region,
+            interface=args.interface,
+            require_token=args.require_token,
+            with_tags=args.tags,
         )
         own_session(args.cloud)
 
@@ -69,7 +91,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             return MetadataDoor(settings, own_session(args.cloud))
 
         run_server(
-            {"bind": args.bind, "workers": args.workers, "threads": 8, "proc_name": "osg-site-iaas-metadata"},
+            {
+                "bind": f"unix:{args.socket}" if args.socket else args.bind,
+                "workers": args.workers,
+                "threads": 8,
+                "proc_name": "osg-site-iaas-metadata",
+            },
             load,
         )
     except SiteError as error:

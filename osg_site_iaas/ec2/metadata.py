@@ -97,6 +97,10 @@ def tree(
         "reservation-id": reservation_id(server),
         "security-groups": "\n".join(str(group["GroupName"]) for group in one["SecurityGroups"]),
     }
+    interfaces = _interfaces(server)
+    if interfaces:
+        data["mac"] = next(iter(interfaces))
+        data["network"] = {"interfaces": {"macs": {mac: dict(one) for mac, one in interfaces.items()}}}
     if public_key:
         name = str(server.get("key_name"))
         data["public-keys"] = {"0": {"openssh-key": public_key.strip() + "\n", "_": f"0={name}"}}
@@ -111,6 +115,21 @@ def tree(
     if server.get("OS-EXT-SRV-ATTR:user_data"):
         top["user-data"] = base64.b64decode(str(server["OS-EXT-SRV-ATTR:user_data"])).decode("latin-1")
     return top
+
+
+def _interfaces(server: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """By MAC address, the first one first: what cloud-init configures a guest's network from."""
+    found: dict[str, dict[str, str]] = {}
+    for listed in (server.get("addresses") or {}).values():
+        for one in listed:
+            mac = one.get("OS-EXT-IPS-MAC:mac_addr")
+            if not mac or one.get("OS-EXT-IPS:type") == "floating":
+                continue
+            fresh = {"device-number": str(len(found)), "mac": str(mac)}
+            kind = "local-ipv4s" if one.get("version") == 4 else "ipv6s"
+            known = found.setdefault(str(mac), fresh)
+            known[kind] = f"{known[kind]}\n{one['addr']}" if kind in known else str(one["addr"])
+    return found
 
 
 def _listing(node: Mapping[str, Node]) -> str:

@@ -1,6 +1,6 @@
-"""The metadata door: in place of Nova's for Neutron's metadata agent, with the ids that the EC2 API gives.
+"""The metadata door: in place of Nova's behind Neutron's metadata agent, or of both, with the ids of the EC2 API.
 
-Who asks is what the agent says and signs; nothing in the rest of a request is believed. A guest gets its own data only.
+Who asks is decided in one place (``metadata_callers``); nothing else of a request is believed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from osg_site_iaas.ec2.metadata import (
     Node,
     look_up,
     make_token,
-    signed_by_agent,
     token_is_good,
     tree,
 )
+from osg_site_iaas.ec2.metadata_callers import by_agent, by_proxy
 
 LOG = logging.getLogger(__name__)
 KEPT, KEPT_SECONDS = 2000, 10.0
@@ -39,9 +39,13 @@ REASONS.update({405: "Method Not Allowed", 503: "Service Unavailable"})
 
 @dataclass(frozen=True)
 class MetadataSettings:
-    """``secret`` is what Neutron's agent signs with (its ``metadata_proxy_shared_secret``)."""
+    """``secret`` is what Neutron's agent signs with (its ``metadata_proxy_shared_secret``), and makes session tokens.
+
+    ``behind_agent``: requests come from that agent, else from the proxies that it serves.
+    """
 
     secret: str = field(repr=False)
+    behind_agent: bool = True
     region: str = "RegionOne"
     interface: str = "public"
     require_token: bool = False
@@ -58,6 +62,9 @@ class MetadataDoor:
         self._key = hmac.new(settings.secret.encode(), b"session tokens", hashlib.sha256).digest()
         self._kept: OrderedDict[str, tuple[float, Mapping[str, Node]]] = OrderedDict()
         self._lock = threading.Lock()
+        # The agent drops this header of the guest's with all others. Without an answer cloud-init would give up.
+        self._unsaid = str(MAX_TOKEN_SECONDS) if settings.behind_agent else ""
+        self._caller = by_agent(settings.secret) if settings.behind_agent else by_proxy(self._cloud)
 
     def __call__(self, environ: Mapping[str, Any], start: Any) -> Iterable[bytes]:
         path = unquote(urlsplit(str(environ.get("RAW_URI") or environ.get("PATH_INFO") or "/")).path)
@@ -79,15 +86,10 @@ class MetadataDoor:
     ) -> tuple[int, bytes, list[tuple[str, str]]]:
         if method == "GET" and path == "/health":
             return 200, b"ok\n", []
-        server = str(environ.get("HTTP_X_INSTANCE_ID") or "")
-        project = str(environ.get("HTTP_X_TENANT_ID") or "")
-        signature = str(environ.get("HTTP_X_INSTANCE_ID_SIGNATURE") or "")
-        if (
-            "," in server
-            or not signed_by_agent(self._settings.secret, server, signature)
-            or not _is_uuid(server)
-        ):
-            return 403, b"not a request of the metadata agent\n", []
+        caller = self._caller(environ)
+        if caller is None:
+            return 403, b"not a request that Neutron has passed on\n", []
+        server, project = caller.server, caller.project
         if path.rstrip("/") == "/latest/api/token":
             return self._token(method, server, environ)
         if method != "GET":
@@ -114,7 +116,7 @@ class MetadataDoor:
         # The agent's own proxy adds one address. More of them: somebody forwards requests of others.
         if "," in str(environ.get("HTTP_X_FORWARDED_FOR") or ""):
             return 403, b"a token is not given through a proxy\n", []
-        given = str(environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN_TTL_SECONDS") or "")
+        given = str(environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN_TTL_SECONDS", self._unsaid))
         if (
             not given.isascii()
             or not given.isdigit()
@@ -191,13 +193,6 @@ class MetadataDoor:
                 return None
             raise
         return str(found["keypair"]["public_key"])
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
 
 
 def _is_date(text: str) -> bool:

@@ -70,6 +70,7 @@ COMMON: Mapping[str, Any] = {
     "graceful_timeout": GRACE,
     "timeout": GRACE + 20,
     "keepalive": 75,
+    "umask": 0o117,  # of a socket: for its owner and his group
     "limit_request_line": 8190,
     "limit_request_fields": 60,
     "limit_request_field_size": 8190,

@@ -68,22 +68,29 @@ def test_a_running_server_that_goes_to_error_holds_its_job_and_goes_with_it(pool
     until(lambda: used(vo) == before, 60)
 
 
-def test_150_jobs_on_one_key_leave_no_server_and_no_key_pair(pool, submit, vo, door_users, tmp_path):
-    # The door as a site runs it, its rates bounded; half of the jobs ask for a key pair each, as glideinWMS does.
-    with running_door(door_users, tmp_path, workers=2, rate=20, burst=100) as door:
-        plain = submit(door.url, count=75)
-        keyed = submit(door.url, count=75, ec2_keypair_file="/home/pilot/key.$(Process)")
+@pytest.fixture(scope="module")
+def bounded(door_users, tmp_path_factory):
+    """The door as a site runs it, with its rates."""
+    folder = tmp_path_factory.mktemp("bounded")
+    with running_door(door_users, folder, workers=2, rate=20, burst=100) as door:
+        yield door
 
-        def all_run() -> bool:
-            return states(pool, plain) + states(pool, keyed) == [RUNNING] * 150
 
-        until(all_run, 1800)
-        names = [name for one in (plain, keyed) for (name,) in pool.jobs(one, "EC2InstanceName")]
-        left = servers(vo)
-        assert (len(set(names)), len(left)) == (150, 150)
-        assert {one.id.replace("-", "")[:17] for one in left} == {name[2:] for name in names}
-        assert len(list(vo.cloud.compute.keypairs())) == 75
-        pool.inside("condor_rm", plain, keyed)
-        until(lambda: not servers(vo), 900)
-        until(lambda: not list(vo.cloud.compute.keypairs()), 300)
-        until(lambda: pool.inside("condor_q", "-allusers", "-af", "ClusterId").strip() == "", 300)
+def test_150_jobs_on_one_key_leave_no_server_and_no_key_pair(pool, bounded, submit, vo):
+    # Half of them ask for a key pair each, as glideinWMS's do.
+    plain = submit(bounded.url, count=75)
+    keyed = submit(bounded.url, count=75, ec2_keypair_file="/home/pilot/key.$(Process)")
+
+    def all_run() -> bool:
+        return states(pool, plain) + states(pool, keyed) == [RUNNING] * 150
+
+    until(all_run, 2400)
+    names = [name for one in (plain, keyed) for (name,) in pool.jobs(one, "EC2InstanceName")]
+    left = servers(vo)
+    assert (len(set(names)), len(left)) == (150, 150)
+    assert {one.id.replace("-", "")[:17] for one in left} == {name[2:] for name in names}
+    assert len(list(vo.cloud.compute.keypairs())) == 75
+    pool.inside("condor_rm", plain, keyed)
+    until(lambda: not servers(vo), 1800)
+    until(lambda: not list(vo.cloud.compute.keypairs()), 600)
+    until(lambda: pool.inside("condor_q", "-allusers", "-af", "ClusterId").strip() == "", 300)

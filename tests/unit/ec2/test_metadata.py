@@ -15,6 +15,7 @@ from osg_site_iaas.ec2.backend.kept import Networks
 from osg_site_iaas.ec2.instances import Around, instance
 from osg_site_iaas.ec2.metadata import look_up, make_token, signed_by_agent, token_is_good, tree
 
+MAC, SECOND = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
 SERVER = {
     "id": "9356e159-dbe3-4663-9211-ce71f7554bbf",
     "name": "pilot",
@@ -24,7 +25,21 @@ SERVER = {
     "image": {"id": "c974672a-4436-4505-9ba9-e922184d8877"},
     "flavor": {"original_name": "m1.tiny"},
     "key_name": "mine",
-    "addresses": {"net": [{"version": 4, "addr": "192.0.2.7", "OS-EXT-IPS:type": "fixed"}]},
+    "addresses": {
+        "net": [
+            {"version": 4, "addr": "192.0.2.7", "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": MAC},
+            {
+                "version": 4,
+                "addr": "198.51.100.7",
+                "OS-EXT-IPS:type": "floating",
+                "OS-EXT-IPS-MAC:mac_addr": MAC,
+            },
+            {"version": 6, "addr": "2001:db8::7", "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": MAC},
+        ],
+        "storage": [
+            {"version": 4, "addr": "10.9.0.7", "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": SECOND}
+        ],
+    },
     "security_groups": [{"name": "default"}, {"name": "web"}],
     "OS-EXT-AZ:availability_zone": "nova",
     "OS-EXT-SRV-ATTR:hostname": "pilot",
@@ -96,3 +111,14 @@ def test_only_the_agents_word_says_whose_a_request_is():
     assert not signed_by_agent("s", "another", good)
     assert not signed_by_agent("other", "instance", good)
     assert not signed_by_agent("s", "instance", "")
+
+
+def test_every_interface_is_told_by_its_mac(root):
+    def ask(path: str) -> object:
+        return look_up(root, f"meta-data/{path}")
+
+    assert ask("mac") == MAC.encode()
+    assert ask("network/interfaces/macs") == f"{MAC}/\n{SECOND}/".encode()
+    assert ask(f"network/interfaces/macs/{MAC}/local-ipv4s") == b"192.0.2.7"
+    assert ask(f"network/interfaces/macs/{MAC}/ipv6s") == b"2001:db8::7"
+    assert ask(f"network/interfaces/macs/{SECOND}/device-number") == b"1"
