@@ -22,6 +22,7 @@ test: $(DEV) ## everything that takes under 25 minutes (SKIP="suite …" leaves 
 	@$(BIN)/python scripts/run_suites.py
 
 test-long: $(DEV) ## also what takes longer
+	@scripts/distribution-packages long
 	@$(BIN)/python scripts/run_suites.py --long
 
 unit: $(DEV) ## only what needs no sandbox

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ban": ("ban", "shut a person, a role or a VO out, and take back what they hold"),
     "credentials": ("credentials", "service key pairs for a VO's factory"),
     "doctor": ("doctor", "examine the site: what is wrong, and what to do"),
+    "status": ("status", "write the status page of the site"),
     "who": ("who", "who had an address at a time, deleted servers included"),
     "accounting": ("accounting", "read usage, deliver records, audit them"),
     "sandbox": ("sandbox", "a real OpenStack on this machine, to rehearse and test"),

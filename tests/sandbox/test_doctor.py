@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,24 @@ def test_why_a_vo_cannot_start_an_image_is_told_reason_by_reason(site: Rig) -> N
     _start_as_member(site, project, number, image, networks[0]["id"])
     assert "uses 1 of 1 servers" in found(site, "quotas")["quotas"]
     assert "the quota is used up: 1 of 1 servers" in why(site, name)[1]
+
+
+def test_the_status_page_is_written_with_what_vos_use(site: Rig) -> None:
+    out, etc = site.folder / "page", site.folder / "etc"
+    places = ["--etc", str(etc), "--state", str(site.folder), "--probe-config", str(etc / "none")]
+    for _ in range(2):
+        site.run("status", "--out", str(out), *places, expect=0)
+    data = json.loads((out / "status.json").read_text())
+    assert {
+        vo: {use["name"] for use in uses} >= {"cores", "instances"} for vo, uses in data["vos"].items()
+    } == {
+        "cms": True,
+        "ligo": True,
+    }
+    assert len((out / "history.jsonl").read_text().splitlines()) == 2
+    assert 'id="vo-cms"' in (out / "index.html").read_text()
+    site.run("status", "--out", str(out), "--public", *places, expect=0)
+    assert site.run("status", "--public", "--json", *places, expect=0).data["servers"] == []
 
 
 def _start_as_member(rig: Rig, project: str, flavour: str, image: str, network: str) -> None:

@@ -1,0 +1,132 @@
+"""What the page shows, as values."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping, Optional
+
+from osg_site_iaas.accounting import status as accounting
+from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.cloud.reader import pages
+from osg_site_iaas.errors import SiteError
+from osg_site_iaas.ops import doctor, redact
+from osg_site_iaas.ops.checks.doors import probe_settings
+from osg_site_iaas.ops.finding import NotHere, Result
+from osg_site_iaas.ops.subject import Subject
+from osg_site_iaas.ops.usage import Use, usage
+
+LISTED = 100  # servers, the newest ones
+
+
+@dataclass(frozen=True)
+class Server:
+    """``name`` is the VO's own, and not shown where the page is for everybody."""
+
+    name: str
+    vo: str
+    flavour: str
+    state: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """How accounting stands; times are seconds since the epoch."""
+
+    sent: int
+    last_slice: Optional[int]  # end of the latest usage that is on record
+    success: Optional[int]
+    pending: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A site at one time. What could not be had is empty, and a finding says why."""
+
+    at: int
+    site: str
+    fqdn: str
+    vos: Mapping[str, tuple[Use, ...]]
+    disabled: tuple[str, ...]
+    states: Mapping[str, Mapping[str, int]]  # VO -> state -> servers
+    servers: tuple[Server, ...]
+    records: Optional[Records]
+    results: tuple[Result, ...]
+
+    @property
+    def findings(self) -> int:
+        return sum(len(result.findings) for result in self.results)
+
+    def as_data(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "findings": self.findings}
+
+
+def gather(subject: Subject, *, checks: Iterable[str] = doctor.TABLE, details: bool = True) -> Picture:
+    """Everything that the page needs; SiteError only for a site.yml that cannot be used.
+
+    Without ``details`` neither servers nor what was found are named: then anybody may see it.
+    """
+    site = subject.declared()
+    results = [_discreet(result, details) for result in doctor.examine(subject, list(checks))]
+    vos: Mapping[str, tuple[Use, ...]] = {}
+    servers: list[Server] = []
+    try:
+        cloud = subject.cloud()
+        vos = usage(cloud, site, subject.projects(), workers=subject.workers)
+        names = {number: name for name, number in subject.projects().items()}
+        owners = {vo.project: vo.name for vo in site.vos}
+        listed = pages(
+            cloud, "compute", "/servers/detail?all_tenants=1", "servers", paged=True, version="2.47"
+        )
+        for item in listed:
+            vo = owners.get(names.get(item["tenant_id"], ""), "")
+            servers.append(
+                Server(
+                    item["name"],
+                    vo or "(other projects)",
+                    item["flavor"]["original_name"],
+                    item["status"],
+                    item["created"],
+                )
+            )
+    except (NotHere, SiteError):
+        pass  # the findings have it
+    states: dict[str, dict[str, int]] = {}
+    for one in servers:
+        of = states.setdefault(one.vo, {})
+        of[one.state] = of.get(one.state, 0) + 1
+    newest = sorted(servers, key=lambda one: one.created, reverse=True)[:LISTED] if details else []
+    return Picture(
+        int(subject.now.timestamp()), site.site.resource, site.site.fqdn, vos,
+        tuple(vo.name for vo in site.vos if not vo.enabled), states, tuple(newest), _records(subject), tuple(results),
+    )  # fmt: skip
+
+
+def _records(subject: Subject) -> Optional[Records]:
+    try:
+        with Store(probe_settings(subject).folder, readonly=True) as store:
+            found = accounting.status(store, subject.now)
+    except (NotHere, SiteError):
+        return None
+    return Records(found.sent, found.rendered, found.success, found.pending)
+
+
+def _discreet(result: Result, details: bool) -> Result:
+    """Without people; and for everybody's eyes without anything but that there is something."""
+    if not details:
+        kept = tuple(
+            dataclasses.replace(one, what="see the administrators' page", todo="", where=None)
+            for one in result.findings
+        )
+        return dataclasses.replace(result, findings=kept, said="")
+    findings = tuple(
+        dataclasses.replace(
+            one,
+            what=redact.text(one.what),
+            todo=redact.text(one.todo),
+            where=redact.text(one.where) if one.where else None,
+        )
+        for one in result.findings
+    )
+    return dataclasses.replace(result, findings=findings)

@@ -1,0 +1,83 @@
+"""What VOs used and were allowed, over time: a line of JSON for each look, older ones thinned out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from osg_site_iaas.errors import SiteError
+
+FINE = 2 * 86400  # seconds for which every look is kept; then one an hour
+HOUR = 3600
+SHOWN = ("cores", "instances")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """For each VO and limit: what was used, and what was allowed."""
+
+    at: int
+    vos: Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def read(path: Path) -> list[Sample]:
+    """The samples, oldest first; a line that a crash cut off is left out."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SiteError(f"the history cannot be read: {error.strerror}", where=str(path)) from error
+    for line in lines:
+        try:
+            data: Any = json.loads(line)
+            vos = {
+                vo: {name: (int(pair[0]), int(pair[1])) for name, pair in uses.items()}
+                for vo, uses in data["vos"].items()
+            }
+            found.append(Sample(int(data["at"]), vos))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            continue
+    return sorted(found, key=lambda sample: sample.at)
+
+
+def thin(samples: list[Sample], now: int, days: int) -> list[Sample]:
+    """Those that are worth keeping: all of the last two days, the first of each hour before, none older. Pure."""
+    kept: list[Sample] = []
+    hours: set[int] = set()
+    for sample in samples:
+        hour = sample.at // HOUR
+        if sample.at > now - FINE:
+            kept.append(sample)
+        elif sample.at >= now - days * 86400 and hour not in hours:
+            hours.add(hour)
+            kept.append(sample)
+    return kept
+
+
+def write(path: Path, samples: list[Sample]) -> None:
+    """Put the file in place whole or not at all."""
+    text = "".join(
+        json.dumps({"at": one.at, "vos": one.vos}, separators=(",", ":")) + "\n" for one in samples
+    )
+    put(path, text, 0o640)
+
+
+def put(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.unlink(missing_ok=True)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        aside.replace(path)
+    except OSError as error:
+        raise SiteError(
+            f"cannot write: {error.strerror}", where=str(path), todo="check its owner and the disk"
+        ) from error
