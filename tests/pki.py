@@ -72,6 +72,11 @@ def rsa_key() -> rsa.RSAPrivateKey:
     return _rsa(next(_spare))
 
 
+def new_key() -> rsa.RSAPrivateKey:
+    """A key that nobody else has: for those who must not have another's by chance."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 @dataclass(frozen=True)
 class Holder:
     """A certificate with its key, and the certificates that go with it (issuer next)."""
@@ -172,7 +177,7 @@ def ca(
     path_length: Optional[int] = None,
     **made: Any,
 ) -> Holder:
-    key = rsa_key()
+    key = made.pop("key", None) or rsa_key()
     extensions = [
         (x509.BasicConstraints(ca=True, path_length=path_length), True),
         (key_usage("key_cert_sign", "crl_sign"), True),

@@ -42,7 +42,7 @@ class World:
 
 
 def make_world(root: Path) -> World:
-    authority = pki.ca()
+    authority = pki.ca(key=pki.new_key())
     world = World(
         pki.Grid(root),
         authority,
