@@ -1,0 +1,130 @@
+"""Each RPM's modules on Python 3.9, with the libraries that docs/packages.md names at those versions and no others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from osg_site_iaas.sandbox import debian_root, folders
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+ROOT = Path(__file__).parents[2]
+DOOR = re.compile(
+    r"osg_site_iaas\.ec2\."
+)  # in the library's package, and imported with what the door requires
+SANDBOX = re.compile(
+    r"osg_site_iaas\.(sandbox\b.*|cli\.(sandbox|demo))$"
+)  # wants 3.11, and is no part of a site
+LIBRARY, EC2 = "python3-osg-site-iaas", "osg-site-iaas-ec2"
+# One process a module, as a command would: nothing that another has imported helps.
+LOOK = """
+import json, subprocess, sys
+failed = {}
+start = "import sys; sys.path[:0] = ['/srv/own', '/srv/libraries']; import "
+for name in json.load(sys.stdin):
+    done = subprocess.run([sys.executable, "-c", start + name], capture_output=True, text=True)
+    if done.returncode:
+        failed[name] = done.stderr.strip().splitlines()[-1]
+print(json.dumps([sys.version, failed]))
+"""
+
+
+@pytest.fixture(scope="module")
+def root() -> Path:
+    """Debian 11 with its Python, made once and kept."""
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        pytest.fail("this needs root and debootstrap", pytrace=False)
+    target = folders.cache() / "python39"
+    with folders.only_one(target.with_suffix(".lock"), lambda: None):
+        if not (target / "complete").exists():
+            shutil.rmtree(target, ignore_errors=True)
+            mirror, _ = debian_root._mirrors()
+            words = [
+                "debootstrap",
+                "--variant=minbase",
+                "--include=python3",
+                "bullseye",
+                str(target / "root"),
+                mirror,
+            ]
+            subprocess.run(["unshare", "--mount", "--propagation", "private", *words], check=True)
+            (target / "complete").touch()
+    return target / "root"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files of each RPM of the last commit, by the RPM's name."""
+    made, out = tmp_path_factory.mktemp("rpms"), {}
+    environment = {**os.environ, "PYTHON": sys.executable}
+    subprocess.run([ROOT / "packaging/rpm/build", made], env=environment, check=True, capture_output=True)
+    for name in (LIBRARY, EC2):
+        (path,) = made.glob(f"{name}-[0-9]*.noarch.rpm")
+        out[name] = tmp_path_factory.mktemp(name)
+        with subprocess.Popen(["rpm2cpio", path], stdout=subprocess.PIPE) as archive:
+            subprocess.run(["cpio", "-idm", "--quiet"], stdin=archive.stdout, cwd=out[name], check=True)
+    return out
+
+
+def wanted(*kinds: str) -> list[str]:
+    """What the page names for some packages."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs/packages.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    return [row[6] for row in rows if len(row) == 7 and row[1] in kinds and row[6]]
+
+
+def modules(files: Path) -> list[str]:
+    site = files / "usr/lib/python3.9/site-packages"
+    names = (".".join(path.relative_to(site).with_suffix("").parts) for path in site.rglob("*.py"))
+    return sorted(
+        name.removesuffix(".__init__")
+        for name in names
+        if not SANDBOX.match(name) and not name.endswith("__main__")
+    )
+
+
+@pytest.mark.parametrize("kinds, owners", [(("library",), (LIBRARY,)), (("library", "ec2"), (LIBRARY, EC2))])
+def test_every_module_of_a_package_can_be_imported(
+    root: Path, packages: dict[str, Path], kinds: tuple[str, ...], owners: tuple[str, ...]
+) -> None:
+    for folder in ("own", "libraries"):
+        shutil.rmtree(root / "srv" / folder, ignore_errors=True)
+    for owner in owners:
+        shutil.copytree(
+            packages[owner] / "usr/lib/python3.9/site-packages", root / "srv/own", dirs_exist_ok=True
+        )
+    platforms = [
+        f"--platform={name}"
+        for name in ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux1_x86_64", "any")
+    ]
+    words = [
+        "install",
+        "--quiet",
+        "--target",
+        str(root / "srv/libraries"),
+        "--python-version=3.9",
+        "--implementation=cp",
+    ]
+    # pkg_resources, which some of these still import, is a package of its own on EL
+    words += ["--only-binary=:all:", *platforms, *wanted(*kinds), "setuptools<70"]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
+    names = [name for name in modules(packages[LIBRARY]) if bool(DOOR.match(name)) == (EC2 in owners)]
+    names += modules(packages[EC2]) if EC2 in owners else []
+    done = subprocess.run(
+        ["chroot", root, "/usr/bin/python3", "-c", LOOK],
+        input=json.dumps(names),
+        capture_output=True, text=True, check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    version, failed = json.loads(done.stdout)
+    assert version.startswith("3.9.")
+    assert failed == {}
