@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/.run-time
 DEV := $(BIN)/.development
 
-.PHONY: help demo demo-down test test-long unit check format docs bench collection rpm clean setup
+.PHONY: help demo demo-down test test-long unit check format docs bench collection rpm release clean setup
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ collection: $(DEV) ## the Ansible collection as a tarball in dist/
 
 rpm: $(DEV) ## the RPMs of the last commit in dist/rpm/ (docs/packages.md)
 	@PYTHON=$(abspath $(BIN)/python) packaging/rpm/build dist/rpm
+
+release: $(DEV) ## wheel, sources, collection, RPMs of the last commit in dist/VERSION, with sums and SBOM
+	@$(BIN)/python scripts/release.py
 
 setup: $(DEV) ## only the environments
 
