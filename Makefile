@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/.run-time
 DEV := $(BIN)/.development
 
-.PHONY: help demo demo-down test test-long unit check format docs bench collection rpm release clean setup
+.PHONY: help demo demo-down test test-long molecule molecule-site unit check format docs bench collection rpm release clean setup
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,12 @@ test: $(DEV) ## everything that takes under 25 minutes (SKIP="suite …" leaves 
 test-long: $(DEV) ## also what takes longer
 	@scripts/distribution-packages long
 	@$(BIN)/python scripts/run_suites.py --long
+
+molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (drafts: docs/roles.md; ROLE="ec2 client" for some)
+	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule $(ROLE)
+
+molecule-site: $(DEV) ## the long ones: OpenStack from packages (drafts: docs/roles.md)
+	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule --long
 
 unit: $(DEV) ## only what needs no sandbox
 	@$(BIN)/python scripts/run_suites.py --only lint unit consistency

@@ -5,6 +5,8 @@ A page's generator is a function from the text that is there to the text that sh
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Callable
@@ -37,9 +39,37 @@ def declaration(_text: str) -> str:
     return page()
 
 
+def arguments(role: str) -> Callable[[str], str]:
+    """The table of a role's arguments, from its argument_specs."""
+
+    def generate(text: str) -> str:
+        import yaml
+
+        specs = yaml.safe_load(
+            (ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8")
+        )
+        rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+        for name, option in specs["argument_specs"]["main"]["options"].items():
+            kind = option["type"] if "elements" not in option else f"list of {option['elements']}"
+            default = "**required**" if option.get("required") else ""
+            if "default" in option:
+                value = option["default"]
+                default = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+            choices = f" One of {', '.join(option['choices'])}." if "choices" in option else ""
+            meaning = re.sub(r"[COV]\(([^)]*)\)", r"`\1`", " ".join(option["description"].split()))
+            rows.append(f"| `{name}` | {kind} | {default} | {meaning}{choices} |".replace("  ", " "))
+        return between(text, "arguments", "\n".join(rows) + "\n")
+
+    return generate
+
+
 PAGES: dict[str, Callable[[str], str]] = {
     "docs/architecture.md": kinds,
     "docs/declaration.md": declaration,
+    **{
+        f"roles/{folder.name}/README.md": arguments(folder.name)
+        for folder in sorted((ROOT / "roles").iterdir())
+    },
 }
 
 

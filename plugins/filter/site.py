@@ -8,7 +8,7 @@ import sys
 from ansible.errors import AnsibleFilterError
 
 try:
-    from osg_site_iaas.declaration import units
+    from osg_site_iaas.declaration import kolla, units
     from osg_site_iaas.declaration.public import at
     from osg_site_iaas.errors import SiteError
 except ImportError as error:
@@ -50,6 +50,12 @@ def size_in(value, unit):
         raise SiteError(error.what, todo=error.todo) from error
 
 
+def kolla_overrides(site, metadata=None):
+    """What kolla-ansible must be told for this project to work beside its cloud: content by file."""
+    at(site, "site")
+    return kolla.overrides(site, metadata)
+
+
 def _guarded(question):
     def ask(*args, **kwargs):
         if MISSING:
@@ -66,7 +72,10 @@ def _guarded(question):
     return ask
 
 
+FILTERS = (vo_names, fqans_of, quota_of, caches_of, size_in, kolla_overrides)
+
+
 class FilterModule:
     def filters(self):
         """The filters by name."""
-        return {f.__name__: _guarded(f) for f in (vo_names, fqans_of, quota_of, caches_of, size_in)}
+        return {f.__name__: _guarded(f) for f in FILTERS}

@@ -17,10 +17,18 @@ def test_the_tarball_holds_what_ansible_reads_and_nothing_else(ansible, tmp_path
         names = [Path(name) for name in archive.getnames()]
     tops = {name.parts[0] for name in names}
     assert tops <= {
-        "FILES.json", "MANIFEST.json", "LICENSE", "docs", "examples", "meta", "playbooks", "plugins", "roles"
+        "FILES.json", "MANIFEST.json", "LICENSE", "docs", "examples", "meta", "packaging", "playbooks", "plugins",
+        "probes", "roles",
     }  # fmt: skip
     assert {"plugins", "playbooks", "meta", "LICENSE"} <= tops
     assert {str(name) for name in names if name.parts[0] == "docs"} == {"docs", "docs/ansible.md"}
+    # what roles install from there
+    units = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "packaging/systemd").rglob("*.*") if path.is_file()
+    }
+    probe = {"probes/openstack/ProbeConfig", "probes/openstack/openstack_meter"}
+    assert units | probe <= {str(name) for name in names}
+    assert not [name for name in names if name.parts[:2] == ("packaging", "rpm")]
     plugins = {path.relative_to(ROOT) for path in (ROOT / "plugins").rglob("*.*") if path.suffix != ".pyc"}
     assert plugins <= set(names)
     assert not [name for name in names if name.suffix == ".pyc" or "__pycache__" in name.parts]

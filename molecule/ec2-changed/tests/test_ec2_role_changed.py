@@ -1,0 +1,46 @@
+"""The same with every variable changed: each of them is really used."""
+
+import re
+
+import yaml
+
+testinfra_hosts = ["podman://osg-ec2-changed"]
+ASK = "curl -sS -i --cacert /root/ca.pem --resolve cloud.example.org:443:127.0.0.1 https://cloud.example.org/"
+
+
+def test_all_three_run(host):
+    for name in ("osg-site-iaas-ec2", "osg-site-iaas-metadata", "osg-site-iaas-ec2-reaper"):
+        assert host.service(name).is_enabled
+        assert host.service(name).is_running
+
+
+def test_the_settings_are_the_given_ones(host):
+    settings = yaml.safe_load(host.file("/etc/osg/site-iaas/ec2.yml").content_string)
+    assert settings == {
+        "bind": "127.0.0.1:8799",
+        "cloud": "osg-site-iaas-ec2",
+        "keystone": "secrets",
+        "region": "elsewhere",
+        "secrets_cloud": "osg-site-iaas-ec2-reader",
+        "server_type": "openstack",
+        "workers": 1,
+    }
+
+
+def test_the_door_answers_at_the_other_port_under_its_other_name(host):
+    told = host.check_output(f"{ASK} --data Action=DescribeInstances --data Version=2016-11-15")
+    assert not re.search("(?im)^server: AmazonEC2", told)
+    assert "<Code>" in told
+
+
+def test_guests_without_the_agents_signature_get_no_metadata(host):
+    told = host.check_output(
+        "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8776/latest/meta-data/instance-id"
+    )
+    assert told == "403"
+
+
+def test_options_reach_reaper_and_metadata_door(host):
+    processes = host.check_output("ps -eo args")
+    assert "--region elsewhere --interval 30" in processes
+    assert "--require-token --tags" in processes
