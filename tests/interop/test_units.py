@@ -100,3 +100,18 @@ def test_the_folders_of_secrets_are_roots_alone() -> None:
         modes["/etc/osg/site-iaas/clouds"] == modes["/etc/osg/site-iaas/secrets"] == ["0700", "root", "root"]
     )
     assert modes["/etc/osg/site-iaas"] == ["0750", "root", "osg-site-iaas"]
+
+
+def test_systemd_makes_every_user_and_group(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    files = sorted((UNITS / "sysusers.d").glob("*.conf"))
+    words = ["systemd-sysusers", f"--root={tmp_path}", *map(str, files)]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    made = {line.split(":")[0] for line in (tmp_path / "etc/passwd").read_text(encoding="utf-8").splitlines()}
+    asked = {
+        line.split()[1]
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith("u ")
+    }
+    assert asked <= made, said.stderr
