@@ -66,7 +66,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(RUN): setup.cfg | $(BIN)/python
+$(RUN): setup.cfg packaging/distribution-packages.txt | $(BIN)/python
+	@scripts/distribution-packages demo
 	@echo "Installing the package into $(VENV)" && $(BIN)/python -m pip install --quiet --editable ".[demo]"
 	@touch $@
 

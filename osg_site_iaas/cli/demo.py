@@ -1,4 +1,5 @@
-"""The whole story, end to end, on this machine: a real OpenStack, a declared site, a server, a usage record.
+"""The whole story, end to end, on this machine: a real OpenStack, a declared site, VOs that come with a VOMS proxy
+and a token, their servers, and a usage record.
 
   osg-site-iaas demo             tell it (the first time the services are installed: some minutes)
   osg-site-iaas demo --down      stop what it left running; its files stay
@@ -218,7 +219,10 @@ def _farewell(story: Story) -> None:
         ("the declaration", f"$EDITOR {folder / 'site.yml'}"),
         ("what would change", f"OS_CLIENT_CONFIG_FILE={clouds} {command} plan {folder / 'site.yml'}"),
         ("make it so", f"OS_CLIENT_CONFIG_FILE={clouds} {command} apply {folder / 'site.yml'}"),
-        ("as the VO", f"OS_CLIENT_CONFIG_FILE={clouds} {openstack} --os-cloud cms server list"),
+        (
+            f"as {story.member.vo}",
+            f"OS_CLIENT_CONFIG_FILE={clouds} {openstack} --os-cloud {story.member.vo} server list",
+        ),
         ("core-hours so far", f"curl {story.collector_url}/"),
         ("the services' logs", f"{command} sandbox logs --state {_near(story.sandbox.folder)} nova"),
         ("stop", "make demo-down"),

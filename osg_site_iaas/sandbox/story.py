@@ -1,18 +1,21 @@
-"""The main job of the product, told on a sandbox: from OSG Topology to a delivered usage record.
+"""The main job of the product, told on a sandbox: from OSG Topology to VOs' servers and a delivered usage record.
 
-Each step does the real thing through the same functions that the commands use, and returns what a reader should know.
+The VOs come as they come to a site: one with a VOMS proxy, the other with a token of its issuer. Each
+step does the real thing through the same functions that the commands use, and returns what a reader should know.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 from xml.dom import minidom
 
 import requests
@@ -25,18 +28,23 @@ from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.cloud.observe import observe, plan
 from osg_site_iaas.declaration.load import check, load
 from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.ec2.ids import ec2_id
 from osg_site_iaas.errors import SandboxError, SiteError
 from osg_site_iaas.plan import render
+from osg_site_iaas.sandbox.grid import Grid, can_make_proxies
 from osg_site_iaas.sandbox.sandbox import Sandbox
+from osg_site_iaas.sandbox.visitor import TOOLS, Visitor, Wanted
 
 TOPOLOGY = Path(__file__).parent / "topology"
 RESOURCE = "Example-Cloud"
-VO = "cms"
-USER = "demo"
+VO = "cms"  # comes with a VOMS proxy
+OTHER = "icecube"  # comes with a token
+SUBJECT = "icecube-pilot"  # whom Topology's line for its issuer lets in
+IMAGE, FLAVOUR, NETWORK = "osg-worker", "osg.small", "workers"
 RUN_SECONDS = 3  # how long the demo's server runs: long enough to be more than zero in its record
 PATIENCE = 120  # seconds for Nova to start or delete it
 
-# What a person would add to what Topology knows: sizes, a network, an image, and a login for the VO.
+# What a person would add to what Topology knows: sizes, a network and an image.
 ADDED = """
 flavours:
   osg.small: {vcpus: 1, ram: 2 GiB, disk: 20 GiB}
@@ -55,7 +63,8 @@ images:
     visibility: public
     properties: {os_distro: debian}
 """
-LOGIN = "    service_users:\n      demo: {password: generated, ec2_key: true}\n"
+# Topology's example issuer does not answer; the sandbox has one that does, at a port of its own.
+_ISSUER = re.compile(rf"https://(?:[\w.-]*example\.org|127\.0\.0\.1:\d+)/{OTHER}(?![\w/-])")
 Progress = Callable[[str], None]
 
 
@@ -77,8 +86,10 @@ class Story:
         self._write_site = write_site
         self._site: Optional[Site] = None
         self._admin: Optional[Cloud] = None
-        self._vo: Optional[Cloud] = None
+        self._member: Optional[Visitor] = None
+        self._pilot: Optional[Visitor] = None
         self._ec2: Any = None
+        self._image = ""  # as the EC2 door names it
         self._instance = ""  # as the EC2 door names it
         self._server = ""  # as Nova does
         self.record = ""
@@ -91,8 +102,10 @@ class Story:
         yield Step("Plan", self.plan)
         yield Step("Apply", self.apply)
         yield Step("Plan again", self.plan_again)
-        yield Step(f"Log in as VO {VO}", self.log_in)
+        yield Step("Log in with a VOMS proxy", self.log_in_with_proxy)
+        yield Step("Log in with a token", self.log_in_with_token)
         yield Step("Start a server with boto3", self.start_server)
+        yield Step("Start one with every tool", self.start_with_every_tool)
         yield Step("End it, and read its usage", self.end_server)
         yield Step("Deliver its usage record", self.account)
 
@@ -112,10 +125,11 @@ class Story:
             progress("reading rgsummary.xml, vosummary.xml and voms-mapfile-default")
             self._write_site(self.file)
             text = self.file.read_text(encoding="utf-8")
-            text, found = re.subn(rf"(?m)^  {VO}:.*\n", lambda match: match.group(0) + LOGIN, text, count=1)
-            if not found:
-                raise SandboxError(f"the demo's Topology has no VO {VO}")
             self.file.write_text(text.rstrip("\n") + "\n" + ADDED + self._accounting(), encoding="utf-8")
+        text = self.file.read_text(encoding="utf-8")
+        ours = _ISSUER.sub(self.grid.issuer(OTHER), text)
+        if ours != text:
+            self.file.write_text(ours, encoding="utf-8")
         return f"{self.file} ({len(self.file.read_text(encoding='utf-8').splitlines())} lines)"
 
     def _accounting(self) -> str:
@@ -177,29 +191,50 @@ class Story:
             raise SandboxError(f"the plan is not empty after apply: {render.summary(left)}")
         return render.summary(left)
 
-    def log_in(self, progress: Progress) -> str:
-        """A token of the VO's own, from its password user."""
-        vo = self.site.vo(VO)
-        password = secrets.read(secrets.password_file(self.site.cloud.secrets, self._user)).strip()
-        entry = {
-            "auth": {
-                "auth_url": self.sandbox.endpoints["keystone"],
-                "username": self._user,
-                "password": password,
-                "project_name": vo.project,
-                "user_domain_name": self.site.cloud.domain,
-                "project_domain_name": self.site.cloud.domain,
-            },
-            "region_name": self.site.site.region,
-        }
-        own = yaml.safe_load(self.sandbox.clouds_yaml.read_text(encoding="utf-8"))
-        own["clouds"][VO] = entry
-        secrets.write(self.clouds_yaml, yaml.safe_dump(own))
+    @property
+    def grid(self) -> Grid:
+        """Who vouches for the VOs' people here."""
+        return Grid(self.sandbox.box())
+
+    def log_in_with_proxy(self, progress: Progress) -> str:
+        """As a member of the one VO: a proxy made by VOMS' own program, and ``osg-iaas login``."""
+        self.grid.prepare(vo.name for vo in self.site.vos)
+        self.grid.open_door(self.file)
+        if not can_make_proxies():
+            return f"left out: voms-clients is not installed here; {OTHER} does it all with its token"
+        progress("voms-proxy-fake makes a proxy")
+        proxy = self.grid.proxy(self._private("members") / f"proxy-{VO}", VO)
+        self._member = self._come(Visitor(VO, proxy, "proxy", self.folder / "members" / VO), progress)
+        return self._welcomed(self._member)
+
+    def log_in_with_token(self, progress: Progress) -> str:
+        """As the other VO's pilot: a signed token of its issuer, and ``osg-iaas login``."""
+        audience = f"https://{self.site.site.fqdn}"
+        file = self._private("members") / f"token-{OTHER}"
+        self.grid.token(file, OTHER, subject=SUBJECT, audience=audience)
+        self._pilot = self._come(Visitor(OTHER, file, "token", self.folder / "members" / OTHER), progress)
+        return self._welcomed(self._pilot)
+
+    def _come(self, visitor: Visitor, progress: Progress) -> Visitor:
+        progress(f"osg-iaas login --{visitor.kind} {visitor.credential.name}")
+        visitor.login(self.sandbox.endpoints["keystone-tls"], self.grid.ca)
+        own = self.clouds_yaml if self.clouds_yaml.exists() else self.sandbox.clouds_yaml
+        known = yaml.safe_load(own.read_text(encoding="utf-8"))
+        known["clouds"].update(yaml.safe_load(self.sandbox.clouds_yaml.read_text(encoding="utf-8"))["clouds"])
+        known["clouds"][visitor.vo] = visitor.clouds[visitor.name]
+        secrets.write(self.clouds_yaml, yaml.safe_dump(known))
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(self.clouds_yaml)
-        self._vo = connect(VO)
-        token = self._vo.login()
-        roles = ", ".join(sorted(role["name"] for role in token["roles"]))
-        return f"user {token['user']['name']}, project {token['project']['name']}, roles {roles}"
+        return visitor
+
+    @staticmethod
+    def _welcomed(visitor: Visitor) -> str:
+        who = visitor.who
+        return f"{who['user']}: project {who['project']}, roles {', '.join(who['roles'])}"
+
+    def _private(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     @property
     def clouds_yaml(self) -> Path:
@@ -207,30 +242,74 @@ class Story:
         return self.folder / "clouds.yaml"
 
     def start_server(self, progress: Progress) -> str:
-        """A server by EC2, signed with the VO's own key."""
+        """A server by EC2, signed with a key that the proxy opened."""
         with _in_words():
             return self._start(progress)
 
     def _start(self, progress: Progress) -> str:
-        self._ec2 = self._door()
-        image = self._ec2.describe_images(Filters=[{"Name": "name", "Values": ["osg-worker"]}])["Images"]
+        self._ec2 = self.member.ec2()
+        image = self._ec2.describe_images(Filters=[{"Name": "name", "Values": [IMAGE]}])["Images"]
         if not image:
-            raise SandboxError("the VO does not see image osg-worker", todo="was it taken out of site.yml?")
+            raise SandboxError(f"the VO does not see image {IMAGE}", todo="was it taken out of site.yml?")
         name = datetime.now(timezone.utc).strftime("worker-%H%M%S")
         made = self._ec2.run_instances(
             ImageId=image[0]["ImageId"],
-            InstanceType="osg.small",
+            InstanceType=FLAVOUR,
             MinCount=1,
             MaxCount=1,
             TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
         )
         self._instance = made["Instances"][0]["InstanceId"]
         server = self._wait(("running",), progress)
-        # the door's ids are the beginnings of Nova's
-        servers = self._as_vo().get("compute", "/servers")["servers"]
-        start = self._instance[len("i-") :]
-        self._server = next(one["id"] for one in servers if one["id"].replace("-", "").startswith(start))
-        return f"{self._instance} ({name}) is running at {server['PrivateIpAddress']}"
+        self._image = image[0]["ImageId"]
+        found = next(one for one in self._servers() if ec2_id("i", one["id"]) == self._instance)
+        self._server = str(found["id"])
+        self._must_be_its(found, self.member)
+        where = f"{server['PrivateIpAddress']}, in project {self.member.who['project']}"
+        return f"{self._instance} ({name}) is running at {where}"
+
+    def start_with_every_tool(self, progress: Progress) -> str:
+        """One by each tool with each credential; whose they are is Nova's word, asked as the administrator."""
+        visitors = [visitor for visitor in (self._member, self._pilot) if visitor]
+        wanted = Wanted(IMAGE, self._image, FLAVOUR, NETWORK)
+
+        def one(part: tuple[Visitor, str]) -> tuple[Visitor, str]:
+            visitor, tool = part
+            progress(f"{tool}, as {visitor.vo}")
+            return visitor, visitor.start(tool, wanted)
+
+        with _in_words(), ThreadPoolExecutor(2) as pool:
+            made = list(pool.map(one, itertools.product(visitors, TOOLS)))
+            servers = {ec2_id("i", server["id"]): server for server in self._servers()}
+            try:
+                for visitor, instance in made:
+                    self._must_be_its(servers[instance], visitor)
+            finally:
+                for visitor in visitors:
+                    own = [instance for owner, instance in made if owner is visitor]
+                    visitor.ec2().terminate_instances(InstanceIds=own)
+        whose = ", ".join(f"{visitor.vo}'s by its {visitor.kind}" for visitor in visitors)
+        return f"{len(made)} servers, each in its VO's project, and ended again: {', '.join(TOOLS)}; {whose}"
+
+    def _must_be_its(self, server: Mapping[str, Any], visitor: Visitor) -> None:
+        """The server is in the VO's project, and made by this very person; else SandboxError."""
+        who = visitor.who
+        if (server["tenant_id"], server["user_id"]) != (who["project_id"], who["user_id"]):
+            raise SandboxError(
+                f"server {server['id']} does not belong to {visitor.vo}: {server['tenant_id']}"
+            )
+
+    def _servers(self) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = self.admin.get("compute", "/servers/detail?all_tenants=1")["servers"]
+        return found
+
+    @property
+    def member(self) -> Visitor:
+        """Who came with the proxy; where none could be made, who came with the token."""
+        found = self._member or self._pilot
+        if found is None:
+            raise SandboxError("nobody is logged in as the VO")
+        return found
 
     def end_server(self, progress: Progress) -> str:
         """Let it run for a moment, terminate it, and see what Nova remembers."""
@@ -241,7 +320,7 @@ class Story:
             self._ec2.terminate_instances(InstanceIds=[self._instance])
             self._wait(("terminated",), progress)
         path = f"/servers/{self._server}/os-instance-actions"
-        actions = self._as_vo().get("compute", path, version="2.21")["instanceActions"]
+        actions = self.admin.get("compute", path, version="2.21")["instanceActions"]
         return "Nova remembers: " + ", ".join(action["action"] for action in reversed(actions))
 
     def account(self, progress: Progress) -> str:
@@ -264,40 +343,9 @@ class Story:
         return records
 
     @property
-    def _user(self) -> str:
-        """The VO's service user that the demo has declared."""
-        users = [user.name for user in self.site.vo(VO).service_users if user.name.endswith(f"-{USER}")]
-        if not users:
-            raise SandboxError(f"VO {VO} has no service user {USER}", todo=f"put it back into {self.file}")
-        return users[0]
-
-    @property
     def collector_url(self) -> str:
         """Where the stand-in for OSG's collector answers."""
         return self.sandbox.box().url("collector", "")
-
-    def _as_vo(self) -> Cloud:
-        if self._vo is None:
-            raise SandboxError("nobody is logged in as the VO")
-        return self._vo
-
-    def _door(self) -> Any:
-        """boto3's EC2 client, with the key that apply made for the VO."""
-        try:
-            import boto3  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise SandboxError("boto3 is not installed", todo="pip install 'osg-site-iaas[demo]'") from error
-        folder = self.site.cloud.secrets
-        key = secrets.kept_ec2_key(folder, self._user)
-        if key is None:
-            raise SandboxError(f"there is no key of {self._user} in {folder}", todo="apply writes it again")
-        return boto3.client(
-            "ec2",
-            endpoint_url=self.sandbox.endpoints["ec2"],
-            region_name=self.site.site.region,
-            aws_access_key_id=key[0],
-            aws_secret_access_key=key[1],
-        )
 
     def _wait(self, states: tuple[str, ...], progress: Progress) -> Any:
         deadline = time.monotonic() + PATIENCE

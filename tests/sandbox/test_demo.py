@@ -36,6 +36,7 @@ def story(cloud, tmp_path, monkeypatch, domain_name):
 
     told = Story(tmp_path / "demo", cloud.sandbox, write_site)
     yield told
+    (cloud.sandbox.folder / "identity.yml").unlink(missing_ok=True)
     told.file.write_text(told.file.read_text().split("\nvos:")[0] + "\nvos: {}\n")
     for _ in ("disable", "delete"):
         clean = [*DEMO[:-1], "apply", str(told.file), "--prune", "--destroy", "cms", "--destroy", "icecube"]
@@ -43,8 +44,9 @@ def story(cloud, tmp_path, monkeypatch, domain_name):
         subprocess.run([*clean, "--force", "--yes"], check=True, env=env, stdout=subprocess.DEVNULL)
 
 
-def tell(story):
-    return {step.title: step.run(lambda note: None) for step in story.steps()}
+def tell(story, *without):
+    steps = [step for step in story.steps() if step.title not in without]
+    return {step.title: step.run(lambda note: None) for step in steps}
 
 
 def test_every_step_does_what_it_says_and_the_second_time_there_is_less_to_do(story):
@@ -52,15 +54,18 @@ def test_every_step_does_what_it_says_and_the_second_time_there_is_less_to_do(st
     assert first["Plan again"] == "Plan: nothing to do."
     assert first["Deliver its usage record"].startswith("the collector has it once: VO CMS, 0.0")
     assert "<urwg:VOName>/cms" in story.record
-    second = tell(Story(story.folder, story.sandbox, story._write_site))
+    assert "<urwg:DN>/DC=org/DC=sandbox/OU=Users/CN=Sandbox User</urwg:DN>" in story.record
+    # Each of these servers was found in the project of its VO, and made by who had logged in, or the step had failed.
+    assert first["Start one with every tool"] == (
+        "6 servers, each in its VO's project, and ended again: openstack, awscli, boto3; "
+        "cms's by its proxy, icecube's by its token"
+    )
+    kept = [file for who in ("cms", "icecube") for file in (story.folder / "members" / who).iterdir()]
+    open_to_others = [file for file in (story.clouds_yaml, *kept) if file.stat().st_mode & 0o077]
+    assert [file for file in open_to_others if file.name != ".lock"] == []
+    second = tell(Story(story.folder, story.sandbox, story._write_site), "Start one with every tool")
     assert second["Apply"] == "nothing to do: it is what site.yml says"
     assert second["Deliver its usage record"].startswith("the collector has it once")
-
-
-def test_what_it_writes_for_the_vo_is_for_its_owner_alone(story):
-    for step in list(story.steps())[:7]:
-        step.run(lambda note: None)
-    assert story.clouds_yaml.stat().st_mode & 0o077 == 0
 
 
 def test_stopping_what_never_ran_says_so(tmp_path):

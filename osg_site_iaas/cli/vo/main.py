@@ -138,8 +138,7 @@ def credential_process(args: argparse.Namespace) -> int:
     now = dt.datetime.now(dt.timezone.utc)
     if now - dt.datetime.fromisoformat(kept.proven) >= state.RENEW:
         try:
-            place = sites.find(kept.site, None)
-            _, _, kept = state.prove(place, kept.vo, kept.proxy, kept.token, where)
+            _, _, kept = state.prove(kept.place, kept.vo, kept.proxy, kept.token, where)
         except SiteError as error:
             if now >= kept.keys_until:
                 raise

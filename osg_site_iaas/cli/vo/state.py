@@ -37,6 +37,13 @@ class State:
     proven: str
     ends: str  # end of the credential that proved it
     ttl: Optional[int]  # minutes that keys outlive the last login; None: not known
+    url: str = ""  # the site's address and CA, so that the folder is enough to come back with
+    ca: Optional[str] = None
+
+    @property
+    def place(self) -> sites.Place:
+        """Where to log in again."""
+        return sites.Place(self.site, self.url, self.ca) if self.url else sites.find(self.site, None)
 
     @property
     def keys_until(self) -> dt.datetime:
@@ -91,6 +98,7 @@ def prove(
             token and str(Path(token).expanduser().absolute()), access, secret,
             dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             credential.not_after.isoformat(timespec="seconds"), credential.provider.authorization_ttl,
+            place.url, place.ca,
         )  # fmt: skip
         for name, text in files.all_files(_keys(found, proven), where, command(where)).items():
             secrets.write(where / name, text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_ports_are_nobody_elses():
 @pytest.mark.parametrize("name", ALL)
 def test_a_service_says_all_that_is_needed_to_run_it(name, tmp_path):
     service, unit = registry()[name], box(tmp_path)
-    assert service.health(unit).startswith("http://127.0.0.1:2")
+    assert re.match(r"https?://127\.0\.0\.1:2", service.health(unit))
     assert service.command(unit).argv
     for endpoint in service.endpoints(unit):
         assert endpoint.url.startswith("http://127.0.0.1:2")
