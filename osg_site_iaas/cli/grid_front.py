@@ -5,6 +5,8 @@ grid door around it, and asks clients for a certificate. Passwords and everythin
 larger site runs Apache with mod_gridsite instead: see docs/identity.md.
 
   osg-site-iaas-front --cert /etc/grid-security/hostcert.pem --key /etc/grid-security/hostkey.pem
+
+Where the settings name a `keystone`, there is none to import: it is the door beside that Keystone, and passes on to it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.identity import front, middleware
+from osg_site_iaas.identity import front, middleware, relay
 from osg_site_iaas.identity import settings as door_settings
 
 
@@ -52,7 +54,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         found = door_settings.load(file)
         files = front.Files(args.cert, args.key, found.certificates)
         sys.argv = sys.argv[:1]  # Keystone parses what it finds there
-        app = middleware.GridIdentity(_load(args.app), file)
+        beside = found.keystone is not None
+        app = relay.application(file) if beside else middleware.GridIdentity(_load(args.app), file)
         server = front.server(app, args.address, args.port, files, threads=args.threads)
         _listen(server)
     except SiteError as error:

@@ -32,6 +32,7 @@ _LOGIN = re.compile(r"(?:/v3)?/OS-FEDERATION/identity_providers/(?P<provider>[^/
 _GENERAL = re.compile(r"(?:/v3)?/auth/tokens/?\Z")
 _LARGEST_BODY = 1 << 16  # bytes of a login
 _PREFIX = "OSG_SITE_"
+PROVIDER_ID = "osg_site_iaas.provider"  # the identity provider of a login that was let in
 _MOST = 20  # certificates of a chain
 
 Environ = dict[str, Any]
@@ -54,7 +55,7 @@ class GridIdentity:
         self._door: Optional[Door] = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        for name in [name for name in environ if name.startswith(_PREFIX)]:
+        for name in [name for name in environ if name.startswith(_PREFIX) or name == PROVIDER_ID]:
             del environ[name]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         provider = asked_provider(path, environ)
@@ -80,6 +81,7 @@ class GridIdentity:
         environ.pop("REMOTE_USER", None)  # it would make Keystone take another way than the mapping
         environ.pop("HTTP_AUTHORIZATION", None)
         environ.update(admitted.environment)
+        environ[PROVIDER_ID] = provider
         return self._app(environ, start_response)
 
     def _current_door(self) -> Door:
@@ -166,11 +168,16 @@ def _reply(
     return [body]
 
 
+def settings_file() -> Path:
+    """The settings' file: named by the environment, or the usual one."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT_FILE)
+
+
 def wrap(app: App) -> GridIdentity:
-    """Keystone's application with a door in front; the settings' file is named by the environment, or usual."""
-    return GridIdentity(app, Path(os.environ.get(VARIABLE) or DEFAULT_FILE))
+    """Keystone's application with a door in front."""
+    return GridIdentity(app, settings_file())
 
 
 def wrap_when_configured(app: App) -> GridIdentity:
     """The same for a rehearsal: the application as it is until the settings' file appears."""
-    return GridIdentity(app, Path(os.environ.get(VARIABLE) or DEFAULT_FILE), optional=True)
+    return GridIdentity(app, settings_file(), optional=True)

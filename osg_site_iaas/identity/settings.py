@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -32,6 +33,10 @@ class Settings:
     keys: Optional[Path] = Path("/var/lib/osg-site-iaas/identity/keys")  # issuers' keys, over restarts
     logins: Optional[Path] = Path("/var/lib/osg-site-iaas/identity/logins.sqlite")  # who came with what
     logins_days: int = 180  # for how long it is remembered who came, after their last login
+    keystone: Optional[str] = None  # of a door beside Keystone: Keystone's own address
+    keystone_ca: Optional[Path] = None  # CA file for that address; the system's own unless given
+    signing_key: Path = Path("/var/lib/osg-site-iaas/identity/signing.pem")  # that door's; made if missing
+    issuer: Optional[str] = None  # the `iss` of what it signs; Keystone's address unless given
     recheck: int = 5  # seconds after which the trust directory is looked at again
 
     def __post_init__(self) -> None:
@@ -39,8 +44,10 @@ class Settings:
             raise ValueError("recheck is negative, or logins_days less than 1")
 
 
-_PATHS = ("site", "certificates", "vomsdir", "issuer_ca", "keys", "logins")
-_MAY_BE_NULL = ("issuer_ca", "keys", "logins")
+# What is sent there lets its reader in as that person: in the clear at most on this machine.
+_ADDRESS = re.compile(r"https://[^/?#]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|\Z)")
+_PATHS = ("site", "certificates", "vomsdir", "issuer_ca", "keys", "logins", "keystone_ca", "signing_key")
+_MAY_BE_NULL = ("issuer_ca", "keys", "logins", "keystone", "keystone_ca", "issuer")
 
 
 def load(file: Path) -> Settings:
@@ -70,6 +77,10 @@ def _value(key: str, value: Any, default: Any, file: Path) -> Any:
         return file.parent / Path(value).expanduser()
     if key == "hosts" and isinstance(value, list) and all(isinstance(host, str) for host in value):
         return tuple(host.lower() for host in value)
+    if key == "keystone" and isinstance(value, str) and _ADDRESS.match(value):
+        return value.rstrip("/")
+    if key == "issuer" and isinstance(value, str):
+        return value
     if isinstance(default, bool) and isinstance(value, bool):
         return value
     least = {"recheck": 0, "logins_days": 1}.get(key)

@@ -131,7 +131,7 @@ class Grid:
             "wlcg.groups": list(groups) or [f"/{vo}"],
         }
         key = issuer.signing_key(self._box.data / "issuer")
-        write_private(file, jwt.encode(claims, key, issuer.ALGORITHM, {"kid": issuer.KEY_ID}) + "\n")
+        write_private(file, jwt.encode(claims, key, issuer.ALGORITHM, {"kid": issuer.key_id(key)}) + "\n")
         return file
 
     def _server(self, authority: x509.Certificate) -> x509.Certificate:

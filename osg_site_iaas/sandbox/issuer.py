@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import http.server
 import json
 import os
@@ -21,7 +22,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 KEY_FILE = "signing.pem"
-KEY_ID = "sandbox"
 ALGORITHM = "ES256"
 _DISCOVERY = "/.well-known/openid-configuration"
 _KEYS = "/jwks"
@@ -45,6 +45,12 @@ def signing_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     return found
 
 
+def key_id(key: ec.EllipticCurvePrivateKey) -> str:
+    """Another key has another id, so that doors ask for it."""
+    point = key.public_key().public_numbers()
+    return hashlib.sha256(f"{point.x} {point.y}".encode()).hexdigest()[:16]
+
+
 def jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
     """The public half, as issuers publish it."""
     point = key.public_key().public_numbers()
@@ -53,7 +59,7 @@ def jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
         for number in (point.x, point.y)
     )
     return {
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": ALGORITHM, "kid": KEY_ID, "x": x, "y": y,
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": ALGORITHM, "kid": key_id(key), "x": x, "y": y,
     }  # fmt: skip
 
 
