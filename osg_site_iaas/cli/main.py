@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adopt": ("adopt", "take over existing objects by name"),
     "whois": ("whois", "explain who a credential would be, and why"),
     "ban": ("ban", "shut a person, a role or a VO out, and take back what they hold"),
+    "keystone-policy": ("keystone_policy", "the policy by which Keystone enforces `ec2_keys: false`"),
     "credentials": ("credentials", "service key pairs for a VO's factory"),
     "doctor": ("doctor", "examine the site: what is wrong, and what to do"),
     "status": ("status", "write the status page of the site"),

@@ -166,7 +166,7 @@ def _match(site: Site, match: Match) -> dict[str, Any]:
         "project": match.project,
         "domain": site.cloud.domain,
         "role": match.role,
-        "group": keystone.group_name(match.vo, match.role),
+        "group": keystone.group_name(match.vo, match.role, match.ec2_keys),
         "ec2_keys": match.ec2_keys,
     }
 

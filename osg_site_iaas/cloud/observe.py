@@ -13,6 +13,7 @@ from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.cloud.scope import Scope, narrow
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
+from osg_site_iaas.mapping.keystone import EC2_ROLE
 from osg_site_iaas.plan.diff import diff
 from osg_site_iaas.plan.model import Conflict, Plan, Prune, Seen, Wanted
 
@@ -115,9 +116,12 @@ def _impossible(wanted: Iterable[Wanted], world: World) -> Iterator[Conflict]:
                 item.at,
             )
         elif item.ref.kind == "role_assignment" and world.roles and item.ref.key[2] not in world.roles:
+            own = item.ref.key[2] == EC2_ROLE  # named by us, not by site.yml
             yield Conflict(
                 item.ref,
                 f"Keystone has no role {item.ref.key[2]!r}",
-                f"name one that exists ({', '.join(sorted(world.roles))}), or create it",
+                f"`ec2_keys: false` needs it: openstack role create {EC2_ROLE} (docs/identity.md)"
+                if own
+                else f"name one that exists ({', '.join(sorted(world.roles))}), or create it",
                 item.at,
             )

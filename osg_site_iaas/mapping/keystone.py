@@ -28,6 +28,7 @@ VO = "OSG_SITE_VO"
 PROJECT = "OSG_SITE_PROJECT"
 EC2_KEYS = "OSG_SITE_EC2_KEYS"  # true or false
 
+EC2_ROLE = "osg-ec2-keys"  # who may make EC2 keys, at a site where not everybody may
 PROTOCOL = "mapped"  # a method that every Keystone has switched on
 MAPPING_PREFIX = "osg-site-iaas-"  # a mapping has no tags; its name says that it is ours
 NOBODY = "nobody"  # no group of ours: theirs all hold a -
@@ -45,6 +46,7 @@ class Group:
     role: str  # to be granted to the group on the VO's project
     description: str
     at: Position = NOWHERE
+    roles: tuple[str, ...] = ()  # that, and whatever else the group is granted there
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,14 @@ def mapping_id(provider: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", plain)[: LONGEST_NAME - len(mark)] + mark
 
 
-def group_name(vo: str, role: str) -> str:
-    """The name of the Keystone group of a VO's members with a role."""
-    return f"{vo}-{role}"
+def group_name(vo: str, role: str, ec2_keys: bool = True) -> str:
+    """The name of the Keystone group of a VO's members with a role; those who may not have EC2 keys have their own."""
+    return f"{vo}-{role}" if ec2_keys else f"{vo}-{role}-nokeys"
+
+
+def ec2_keys_matter(site: Site) -> bool:
+    """Whether some line of the site denies EC2 keys: only then need Keystone tell those who may."""
+    return any(not access.ec2_keys for vo in site.vos for access in vo.access)
 
 
 def groups(site: Site) -> tuple[Group, ...]:
@@ -85,13 +92,15 @@ def groups(site: Site) -> tuple[Group, ...]:
     SiteError if two of them would have one name, or one is too long for Keystone.
     """
     found: dict[str, Group] = {}
+    matter = ec2_keys_matter(site)
     for vo in site.vos:
         for access in vo.access:
-            name = group_name(vo.name, access.role)
-            group = Group(name, vo.name, access.role, f"VO {vo.name}, role {access.role}", access.at)
+            name = group_name(vo.name, access.role, access.ec2_keys)
+            roles = (access.role, EC2_ROLE) if matter and access.ec2_keys else (access.role,)
+            group = Group(name, vo.name, access.role, f"VO {vo.name}, role {access.role}", access.at, roles)
             other = found.setdefault(name, group)
             where = f"{site.file}:{access.at.line}"
-            if (other.vo, other.role) != (vo.name, access.role):
+            if (other.vo, other.role, other.roles) != (vo.name, access.role, roles):
                 what = (
                     f"role {access.role} of VO {vo.name} and role {other.role} of VO {other.vo} share a group"
                 )
@@ -134,7 +143,7 @@ def rules(site: Site, provider: Provider) -> list[dict[str, Any]]:
 def provider_groups(site: Site, provider: Provider) -> tuple[str, ...]:
     """The names of the groups that a credential of this provider can lead to, in site.yml's order."""
     names = [
-        group_name(vo.name, access.role)
+        group_name(vo.name, access.role, access.ec2_keys)
         for vo in site.vos
         if vo.enabled
         for access in vo.access
@@ -186,7 +195,7 @@ def environment(provider: Provider, credential: Credential, match: Match) -> dic
         PROVIDER: remote_id,
         USER: user_name(credential),
         USER_ID: user_id(credential),
-        GROUPS: group_name(match.vo, match.role),
+        GROUPS: group_name(match.vo, match.role, match.ec2_keys),
         VO: match.vo,
         PROJECT: match.project,
         EC2_KEYS: "true" if match.ec2_keys else "false",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests import pki
 from tests.sandbox.identity_fixtures import CMS, GridSite, grid_site  # noqa: F401
@@ -129,6 +130,30 @@ def who(site: GridSite, *words: str) -> str:
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_an_application_credential_serves_tools_without_our_plugins_and_stays_while_it_is_good(
+    shell: Shell, tmp_path: Path
+) -> None:
+    told = shell.login("--application-credential", "2")
+    assert told["application_credential"] > "2026"
+    clouds = Path(told["folder"], "clouds.yaml")
+    (name,) = (name for name in yaml.safe_load(clouds.read_text())["clouds"] if name.endswith("-app"))
+    entry = yaml.safe_load(clouds.read_text())["clouds"][name]
+    assert entry["auth_type"] == "v3applicationcredential"
+    assert f"OS_CLOUD={name}\n" in shell.run("osg-iaas", "env", "--application-credential")
+    (tmp_path / "x509up").rename(tmp_path / "away")
+    shell.env["OS_CLOUD"] = name
+    token = json.loads(shell.run("openstack", "token", "issue", "-f", "json"))
+    assert token["project_id"] == told["project_id"]
+    (tmp_path / "away").rename(tmp_path / "x509up")
+    shell.login()  # without asking again: it is kept
+    assert yaml.safe_load(clouds.read_text())["clouds"][name] == entry
+    shell.login(
+        "--application-credential", "30"
+    )  # two days are less than half of thirty: another in its place
+    new = yaml.safe_load(clouds.read_text())["clouds"][name]["auth"]
+    assert new["application_credential_id"] != entry["auth"]["application_credential_id"]
 
 
 def test_the_key_stays_the_same_and_files_are_for_the_owner_alone(shell: Shell) -> None:

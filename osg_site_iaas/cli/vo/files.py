@@ -10,6 +10,8 @@ from typing import Any, Mapping, Optional
 
 import yaml
 
+APP = "-app"  # what the name of the cloud with the application credential ends in
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -25,16 +27,20 @@ class Keys:
     project_id: str
     project: str
     region: str
-    access: str
-    secret: str
+    access: Optional[str]  # of the EC2 key; None without one
+    secret: Optional[str]
     ec2_url: Optional[str]
     s3_url: Optional[str]
     image: Optional[str] = None  # EC2 id
     flavour: Optional[str] = None
+    application_credential: Optional[tuple[str, str]] = None  # id and secret
 
 
 def clouds_yaml(keys: Keys) -> str:
-    """For the openstack client and SDK: the plugin and where to go, no secret."""
+    """For the openstack client and SDK: the plugin and where to go, no secret.
+
+    With an application credential there is a second entry, for tools that know no plugin of ours; it holds the secret.
+    """
     auth: dict[str, Any] = {
         "auth_url": keys.auth_url,
         "identity_provider": keys.provider,
@@ -51,7 +57,14 @@ def clouds_yaml(keys: Keys) -> str:
     }
     if keys.ca:
         cloud["cacert"] = keys.ca
-    return yaml.safe_dump({"clouds": {keys.name: cloud}}, sort_keys=False)
+    clouds = {keys.name: cloud}
+    if keys.application_credential:
+        id_, secret = keys.application_credential
+        own = {
+            "auth_url": keys.auth_url, "application_credential_id": id_, "application_credential_secret": secret,
+        }  # fmt: skip
+        clouds[keys.name + APP] = {**cloud, "auth_type": "v3applicationcredential", "auth": own}
+    return yaml.safe_dump({"clouds": clouds}, sort_keys=False)
 
 
 def aws_config(keys: Keys, command: str) -> str:
@@ -71,8 +84,8 @@ def rclone_conf(keys: Keys) -> str:
     remote = {
         "type": "s3",
         "provider": "Other",
-        "access_key_id": keys.access,
-        "secret_access_key": keys.secret,
+        "access_key_id": keys.access or "",
+        "secret_access_key": keys.secret or "",
         "endpoint": keys.s3_url or "",
         "region": keys.region,
         "force_path_style": "true",
@@ -109,8 +122,13 @@ def exports(folder: Path, name: str) -> dict[str, str]:
     }
 
 
+NAMES = {"clouds.yaml", "aws-config", "access_key_id", "secret_access_key", "job.sub", "rclone.conf"}
+
+
 def all_files(keys: Keys, folder: Path, command: str) -> Mapping[str, str]:
     """Every file's text by its name; all are for the owner's eyes only."""
+    if keys.access is None or keys.secret is None:
+        return {"clouds.yaml": clouds_yaml(keys)}
     files = {
         "clouds.yaml": clouds_yaml(keys),
         "aws-config": aws_config(keys, command),

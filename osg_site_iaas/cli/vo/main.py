@@ -46,6 +46,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made = argparse.ArgumentParser(add_help=False)
+    made.add_argument(
+        "--application-credential",
+        nargs="?",
+        const=30,
+        type=_days,
+        metavar="DAYS",
+        help="also make one, for tools that know no plugin of ours; it ends after DAYS (30) at the latest",
+    )
+    use = argparse.ArgumentParser(add_help=False)
+    use.add_argument(
+        "--application-credential", action="store_true", help="use the cloud that needs no proxy or token"
+    )
 
     def add(
         name: str, run: Callable[[argparse.Namespace], int], help_: str, *parents: argparse.ArgumentParser
@@ -53,8 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help_, description=run.__doc__, parents=list(parents))
         sub.set_defaults(run=run)
 
-    add("login", login, "log in and write the files of every tool", where, which, folder, report)
-    add("env", env, "shell lines that make tools use them", where, which, folder)
+    add("login", login, "log in and write the files of every tool", where, which, folder, report, made)
+    add("env", env, "shell lines that make tools use them", where, which, folder, use)
     add("whoami", whoami, "who you are at a site, and what you may do", where, which, report)
     add("sites", list_sites, "the sites you use, and whether they know you", which, report)
     add("aws-credential-process", credential_process, "keys for boto3 and awscli, renewed", folder)
@@ -64,22 +77,43 @@ def build_parser() -> argparse.ArgumentParser:
 def login(args: argparse.Namespace) -> int:
     """Log in with the proxy or token at hand. Writes, for you alone: clouds.yaml, an AWS profile whose keys renew
     themselves, an rclone remote, HTCondor's key files and a submit file. Running it again renews everything; the
-    key pair stays the same as long as the site keeps it."""
+    key pair stays the same as long as the site keeps it.
+
+    With --application-credential, clouds.yaml gets a second entry, NAME-app, that any OpenStack tool can use without
+    a proxy or token. Its secret is in the file. It has your roles in this one project, cannot make keys or other
+    application credentials, and works as long as your membership is proven: like the EC2 key, it fails
+    some days after your last login (the site says how many), and works again after the next."""
     place = sites.find(args.site, args.ca)
-    found, where, proven = state.prove(place, args.vo, args.proxy, args.token, _path(args.dir))
+    days = args.application_credential
+    found, where, proven = state.prove(place, args.vo, args.proxy, args.token, _path(args.dir), days)
     sites.remember(place)
     if args.json:
         print(
             json.dumps(
-                {"folder": str(where), **_who(found), "keys_until": proven.keys_until.isoformat()}, indent=1
+                {
+                    "folder": str(where),
+                    **_who(found),
+                    "keys_until": proven.keys_until.isoformat(),
+                    "application_credential": (proven.app or {}).get("ends"),
+                },
+                indent=1,
             )
         )
         return 0
     print(f"{found.user}\nVO {found.vo}, project {found.project}, roles {', '.join(found.roles)}")
-    print(
-        f"Your {_kind(found)} ends {_when(found.credential.not_after)}; the key works until {_when(proven.keys_until)}"
-    )
-    print("  unless you log in again, which tools that use the AWS profile do by themselves.")
+    ends = f"Your {_kind(found)} ends {_when(found.credential.not_after)}"
+    if proven.access is None:
+        print(f"{ends}. The site issues no EC2 keys to you: only OpenStack's own tools work.")
+    else:
+        print(f"{ends}; the key works until {_when(proven.keys_until)}")
+        print("  unless you log in again, which tools that use the AWS profile do by themselves.")
+    if proven.app:
+        name = next(iter(_clouds(where))) + files.APP
+        ends = _when(min(proven.keys_until, dt.datetime.fromisoformat(proven.app["ends"])))
+        print(f"The application credential (cloud {name}) works until {ends}; a login before that renews it,")
+        print(
+            f"  but not beyond {_when(dt.datetime.fromisoformat(proven.app['ends']))}: ask for another then."
+        )
     print(f'Files: {where}\nUse them: eval "$(osg-iaas env --site {place.name} --vo {found.vo})"')
     return 0
 
@@ -88,8 +122,18 @@ def env(args: argparse.Namespace) -> int:
     """Print lines for ``eval``. Log in first."""
     where = _path(args.dir) or _only_folder(args)
     kept = state.load(where)
-    name = next(iter(_clouds(where)))
-    for key, value in files.exports(where, name).items():
+    clouds = _clouds(where)
+    name = next(iter(clouds))
+    variables = files.exports(where, name)
+    if kept.access is None:
+        variables = {key: value for key, value in variables.items() if key.startswith("OS_")}
+    if args.application_credential:
+        if name + files.APP not in clouds:
+            raise SiteError(
+                "there is no application credential here", todo="osg-iaas login --application-credential"
+            )
+        variables["OS_CLOUD"] = name + files.APP
+    for key, value in variables.items():
         print(f"export {key}={shlex.quote(value)}")
     print(f"# {kept.vo} at {kept.site}", file=sys.stderr)
     return 0
@@ -143,6 +187,8 @@ def credential_process(args: argparse.Namespace) -> int:
             if now >= kept.keys_until:
                 raise
             print(f"osg-iaas: the key is not renewed: {error}", file=sys.stderr)
+    if kept.access is None:
+        raise SiteError("the site issues no EC2 keys to you", todo="use OpenStack's own tools: osg-iaas env")
     until = min(kept.keys_until, max(now, dt.datetime.fromisoformat(kept.proven)) + state.RENEW)
     answer = {
         "Version": 1,
@@ -152,6 +198,12 @@ def credential_process(args: argparse.Namespace) -> int:
     }
     print(json.dumps(answer))
     return 0
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to 3650")
+    return int(text)
 
 
 def _who(found: member.Member) -> dict[str, Any]:

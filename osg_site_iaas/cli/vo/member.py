@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
+import secrets
+import socket
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional
@@ -53,6 +57,15 @@ class Member:
             return self.catalogue["s3"]
         swift = self.catalogue.get("object-store")
         return swift.split("/v1/")[0].rstrip("/") if swift else None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An application credential, and its own end (aware UTC)."""
+
+    id: str
+    secret: str
+    ends: dt.datetime
 
 
 def choose(welcome: Welcome, proxy: Optional[str], token: Optional[str]) -> Credential:
@@ -158,8 +171,11 @@ def _project(welcome: Welcome, projects: Mapping[str, str], vo: Optional[str]) -
     )
 
 
-def ec2_key(member: Member, known: Optional[str] = None) -> tuple[str, str]:
-    """An EC2 key of the member in the project: the one that is known if it is still there, else any, else a new one."""
+def ec2_key(member: Member, known: Optional[str] = None) -> Optional[tuple[str, str]]:
+    """An EC2 key of the member in the project: the one that is known if it is still there, else any, else a new one.
+
+    None where the site issues none to this member.
+    """
     path = f"/users/{member.user_id}/credentials/OS-EC2"
     try:
         listed = member.session.get(path, **_IDENTITY).json()["credentials"]
@@ -167,12 +183,57 @@ def ec2_key(member: Member, known: Optional[str] = None) -> tuple[str, str]:
         ours.sort(key=lambda key: key["access"] != known)
         if ours:
             return str(ours[0]["access"]), str(ours[0]["secret"])
-        answer = member.session.post(path, json={"tenant_id": member.project_id}, **_IDENTITY)
+        asked = {"tenant_id": member.project_id}
+        answer = member.session.post(path, json=asked, raise_exc=False, **_IDENTITY)
+        if (
+            answer.status_code == 403
+        ):  # a site that issues keys to some only lets them make it at the general address
+            return _general_key(member)
+        if answer.status_code >= 400:
+            raise exceptions.from_response(answer, "POST", path)
         made = answer.json()["credential"]
         return str(made["access"]), str(made["secret"])
-    except exceptions.Forbidden as error:
-        raise SiteError(
-            "the site issues no EC2 keys to you", where=member.place.name, todo="ask its administrators"
-        ) from error
+    except exceptions.Forbidden:
+        return None
     except exceptions.ClientException as error:
         raise SiteError(f"no EC2 key: {error}", where=member.place.name) from error
+
+
+def _general_key(member: Member) -> tuple[str, str]:
+    access, secret = uuid.uuid4().hex, secrets.token_hex(32)
+    key = {
+        "type": "ec2", "blob": json.dumps({"access": access, "secret": secret}),
+        "user_id": member.user_id, "project_id": member.project_id,
+    }  # fmt: skip
+    member.session.post("/credentials", json={"credential": key}, log=False, **_IDENTITY)
+    return access, secret
+
+
+def application_credential(member: Member, known: Optional[Kept], days: int, now: dt.datetime) -> Kept:
+    """An application credential of the member in the project, good for ``days``: the known one while it is there
+    and has half of that before it, else a new one in its place."""
+    path = f"/users/{member.user_id}/application_credentials"
+    try:
+        if known is not None:
+            there = member.session.get(f"{path}/{known.id}", raise_exc=False, **_IDENTITY).status_code == 200
+            if there and known.ends - now >= dt.timedelta(days=days) / 2:
+                return known
+            if there:
+                member.session.delete(f"{path}/{known.id}", **_IDENTITY)
+        ends = (now + dt.timedelta(days=days)).replace(microsecond=0)
+        asked = {
+            "name": f"osg-iaas-{uuid.uuid4().hex[:8]}",
+            "description": f"made by osg-iaas on {socket.gethostname()}"[:255],
+            "expires_at": ends.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000000"),
+        }
+        answer = member.session.post(path, json={"application_credential": asked}, **_IDENTITY)
+        made = answer.json()["application_credential"]
+        return Kept(str(made["id"]), str(made["secret"]), ends)
+    except exceptions.Forbidden as error:
+        raise SiteError(
+            "the site issues no application credentials to you",
+            where=member.place.name,
+            todo="ask its administrators",
+        ) from error
+    except exceptions.ClientException as error:
+        raise SiteError(f"no application credential: {error}", where=member.place.name) from error

@@ -12,7 +12,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Mapping, Optional
 
 from keystoneauth1 import exceptions
 
@@ -32,13 +32,23 @@ class State:
     vo: str
     proxy: Optional[str]
     token: Optional[str]
-    access: str
-    secret: str
+    access: Optional[str]  # None: the site issues no EC2 key to this member
+    secret: Optional[str]
     proven: str
     ends: str  # end of the credential that proved it
     ttl: Optional[int]  # minutes that keys outlive the last login; None: not known
     url: str = ""  # the site's address and CA, so that the folder is enough to come back with
     ca: Optional[str] = None
+    app: Optional[Mapping[str, str]] = (
+        None  # an application credential, if one was asked for: id, secret, ends
+    )
+
+    @property
+    def application_credential(self) -> Optional[member.Kept]:
+        """The application credential that is kept here."""
+        if not self.app:
+            return None
+        return member.Kept(self.app["id"], self.app["secret"], dt.datetime.fromisoformat(self.app["ends"]))
 
     @property
     def place(self) -> sites.Place:
@@ -81,27 +91,40 @@ def prove(
     proxy: Optional[str],
     token: Optional[str],
     where: Optional[Path] = None,
+    app_days: Optional[int] = None,
 ) -> tuple[member.Member, Path, State]:
-    """Log in, make sure of the key, and write every file anew."""
+    """Log in, make sure of the key, and write every file anew.
+
+    With ``app_days`` there is an application credential too; one that is kept from before stays in the files.
+    """
     welcome = sites.ask(place)
     credential = member.choose(welcome, proxy, token)
     found = member.enter(place, welcome, credential, vo)
     where = where or folder(place, found.vo)
     with only_one(where):
-        try:
-            known: Optional[str] = load(where).access
-        except SiteError:
-            known = None
-        access, secret = member.ec2_key(found, known)
+        before: Optional[State] = None
+        with contextlib.suppress(SiteError):
+            before = load(where)
+        access, secret = member.ec2_key(found, before.access if before else None) or (None, None)
+        app = before.application_credential if before else None
+        now = dt.datetime.now(dt.timezone.utc)
+        if app_days is not None:
+            app = member.application_credential(found, app, app_days, now)
+        elif app is not None and app.ends <= now:
+            app = None
         proven = State(
             place.name, found.vo, proxy and str(Path(proxy).expanduser().absolute()),
             token and str(Path(token).expanduser().absolute()), access, secret,
-            dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+            now.isoformat(timespec="seconds"),
             credential.not_after.isoformat(timespec="seconds"), credential.provider.authorization_ttl,
             place.url, place.ca,
+            {"id": app.id, "secret": app.secret, "ends": app.ends.isoformat(timespec="seconds")} if app else None,
         )  # fmt: skip
-        for name, text in files.all_files(_keys(found, proven), where, command(where)).items():
+        texts = files.all_files(_keys(found, proven), where, command(where))
+        for name, text in texts.items():
             secrets.write(where / name, text)
+        for name in files.NAMES - texts.keys():  # of a key that there is no more
+            (where / name).unlink(missing_ok=True)
         secrets.write(where / "state.json", json.dumps(dataclasses.asdict(proven), indent=1) + "\n")
     return found, where, proven
 
@@ -132,6 +155,7 @@ def _keys(found: member.Member, proven: State) -> files.Keys:
         s3_url=found.s3_url,
         image=image,
         flavour=flavour,
+        application_credential=(proven.app["id"], proven.app["secret"]) if proven.app else None,
     )
 
 

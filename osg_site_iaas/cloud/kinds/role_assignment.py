@@ -30,7 +30,8 @@ class RoleAssignment(Kind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         for group in grid.groups(site):
             vo = site.vo(group.vo)
-            yield _wanted(group_ref(group.name), group.role, vo.project, vo.name, vo.at)
+            for role in group.roles:
+                yield _wanted(group_ref(group.name), role, vo.project, vo.name, vo.at)
         for vo in site.vos:
             for user in vo.service_users:
                 yield _wanted(user_ref(user.name), user.role, vo.project, vo.name, user.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,18 @@ def test_a_site_tells_what_a_client_needs_and_reads_it_back(tmp_path: Path) -> N
         welcome.from_data({"version": 1}, "here")
     with pytest.raises(SiteError, match="later language"):
         welcome.from_data({"version": 2}, "here")
+
+
+def test_an_application_credential_is_a_second_cloud_and_no_key_leaves_openstack_alone(
+    tmp_path: Path,
+) -> None:
+    both = dataclasses.replace(KEYS, application_credential=("ID", "APPSECRET"))
+    clouds = yaml.safe_load(files.clouds_yaml(both))["clouds"]
+    assert list(clouds) == ["cms-example", "cms-example-app"]
+    assert clouds["cms-example-app"]["auth"] == {
+        "auth_url": KEYS.auth_url,
+        "application_credential_id": "ID",
+        "application_credential_secret": "APPSECRET",
+    }
+    without = files.all_files(dataclasses.replace(KEYS, access=None, secret=None), tmp_path, "x")
+    assert set(without) == {"clouds.yaml"}

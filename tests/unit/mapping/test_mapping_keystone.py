@@ -45,6 +45,24 @@ def test_a_group_for_each_vo_and_role(site):
     ]
 
 
+def test_who_may_not_have_ec2_keys_is_in_a_group_of_their_own_and_the_others_get_a_role(site_of):
+    site = site_of({"a": [{"fqan": "/a/x", "ec2_keys": False}, {"fqan": "/a"}], "b": [{"fqan": "/b"}]})
+    assert [(g.name, g.roles) for g in keystone.groups(site)] == [
+        ("a-member-nokeys", ("member",)),
+        ("a-member", ("member", keystone.EC2_ROLE)),
+        ("b-member", ("member", keystone.EC2_ROLE)),
+    ]
+    assert keystone.provider_groups(site, keystone.providers(site)[0]) == (
+        "a-member-nokeys",
+        "a-member",
+        "b-member",
+    )
+
+
+def test_where_all_may_have_ec2_keys_there_is_no_such_role(site):
+    assert {group.roles for group in keystone.groups(site)} == {("manager",), ("member",), ("reader",)}
+
+
 def test_two_groups_of_one_name_are_refused(site_of):
     site = site_of({"a": [{"fqan": "/a", "role": "b-c"}], "a-b": [{"fqan": "/b", "role": "c"}]})
     with pytest.raises(SiteError, match=r"site\.yml:2: role c of VO a-b and role b-c of VO a share a group"):

@@ -65,7 +65,7 @@ def test_the_line_that_decides_and_all_that_follows(site, capsys):
         f"  line      {site}:11: fqan /cms/Role=production",
         "  matched   /cms/Role=production/Capability=NULL",
         "  project   cms (domain osg)",
-        "  role      manager, through group cms-manager",
+        "  role      manager, through group cms-manager-nokeys",
         "  EC2 keys  no",
         "  accounted as CMS",
         "  login     identity provider grid, protocol mapped",
