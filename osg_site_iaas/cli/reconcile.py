@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="go past the bound on removals")
     parser.add_argument(
         "--max-removed",
-        type=float,
+        type=percent,
         default=100 * safety.MAX_TAKEN,
         metavar="PERCENT",
         help="refuse a plan that takes away more of our objects than this (default: %(default).0f)",
@@ -48,6 +48,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests under way at once (default: %(default)s)",
     )
+
+
+def percent(text: str) -> float:
+    """A share that argparse was given; it says itself what is wrong with another text."""
+    number = float(text)
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return number
 
 
 def prune_of(args: argparse.Namespace) -> Prune:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from osg_site_iaas.cloud.connect import Cloud
@@ -91,7 +91,7 @@ def plan(
     if scope is not None:
         part = narrow(site, wanted, seen, scope)
         wanted, seen, conflicts = part.wanted.values(), part.seen.values(), part.conflicts
-    return diff(
+    made = diff(
         wanted,
         seen,
         RULES,
@@ -99,6 +99,8 @@ def plan(
         adopt=adopt,
         conflicts=[*conflicts, *_impossible(wanted, world)],
     )
+    # who names a VO means that one; a share of the VOs is a question about the whole site
+    return made if scope is None else replace(made, vos_seen=(), vos_wanted=())
 
 
 def _all(kind: Kind, reader: Reader) -> list[Seen]:

@@ -152,6 +152,11 @@ def provider_groups(site: Site, provider: Provider) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def led_to(rules: Sequence[Mapping[str, Any]]) -> AbstractSet[str]:
+    """The names of the groups that a mapping's rules lead somebody to."""
+    return {_group(rule) for rule in rules} - {"", NOBODY}
+
+
 def merged(
     there: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], groups: AbstractSet[str]
 ) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ The life of an object:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Iterable, Iterator, Mapping, Optional, Union
 
 from osg_site_iaas.plan.model import (
     Attrs,
@@ -32,6 +32,7 @@ from osg_site_iaas.plan.model import (
 )
 
 _NO_PRUNE = Prune()
+_IN_USE = {"enabled": (True, False)}  # means the same in every kind that has it
 _End = Union[Change, Held, None]
 
 
@@ -67,7 +68,8 @@ def diff(
     managed: dict[str, int] = {}
     for there in have.values():
         if there.ours:
-            managed[there.ref.kind] = managed.get(there.ref.kind, 0) + 1
+            size = _size(rules[there.ref.kind], there.attrs)
+            managed[there.ref.kind] = managed.get(there.ref.kind, 0) + size
     return Plan(
         changes=tuple(sorted(changes, key=lambda change: (change.ref, change.op.value))),
         held=tuple(sorted(held, key=lambda item: item.ref)),
@@ -158,7 +160,7 @@ def _declared(
         needs=item.needs,
         vo=item.vo,
         at=item.at,
-        takes_away=rule.limits and _shrinks(before, after, there.defaults),
+        takes_away=_taken(rule, there, before, after),
     )
 
 
@@ -172,7 +174,7 @@ def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> _End:
         id=there.id,
         needs=there.needs,
         vo=there.vo,
-        takes_away=True,
+        takes_away=_size(rule, there.attrs),
         contents=there.contents,
     )
     if rule.removal is Removal.WITHDRAW:
@@ -189,7 +191,7 @@ def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> _End:
             id=there.id,
             needs=there.needs,
             vo=there.vo,
-            takes_away=True,
+            takes_away=1,
         )
     if any(there.contents.values()) and there.vo not in prune.destroy:
         inside = ", ".join(f"{number} {name}" for name, number in sorted(there.contents.items()) if number)
@@ -208,6 +210,27 @@ def _in_turn(end: _End, ends: Mapping[Ref, _End]) -> _End:
             inside = ", ".join(f"{number} {name}" for name, number in sorted(end.contents.items()) if number)
             return Held(end.ref, f"still holds {inside}; it goes with {need}", end.vo)
     return end
+
+
+def _size(rule: KindRule, attrs: Attrs) -> int:
+    """What an object counts for the bound."""
+    return len(rule.parts(attrs)) if rule.parts else 1
+
+
+def _taken(rule: KindRule, there: Seen, before: Attrs, after: Attrs) -> int:
+    """How much of what somebody has an update takes away, in what the bound counts."""
+    if rule.parts:
+        return len(rule.parts(there.attrs) - rule.parts({**there.attrs, **after}))
+    closes = any(
+        _closes(values, before.get(name), after[name])
+        for name, values in {**_IN_USE, **rule.opens}.items()
+        if name in after
+    )
+    return int(closes or (rule.limits and _shrinks(before, after, there.defaults)))
+
+
+def _closes(values: tuple[Any, ...], before: object, after: object) -> bool:
+    return before in values and after in values and values.index(before) < values.index(after)
 
 
 def _shrinks(before: Attrs, after: Attrs, defaults: Attrs) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import AbstractSet as Set
+from typing import Any, Callable, Mapping, Optional
 
 from osg_site_iaas.declaration.model import Position
 
@@ -111,6 +112,10 @@ class KindRule:
     )  # the attributes that put it out of use, where it has such a stage
     limits: bool = False  # its integers are limits: a lower one takes something away; -1 is no limit
     derived: bool = False  # whose it is follows from its ends: it is never in the way of its own accord
+    opens: Mapping[str, tuple[Any, ...]] = field(
+        default_factory=dict
+    )  # attributes that let more or fewer in: their values, from the most access to the least
+    parts: Optional[Callable[[Attrs], Set[str]]] = None  # what counts by itself in an object, for the bound
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class Change:
     needs: tuple[Ref, ...] = ()
     vo: Optional[str] = None
     at: Position = Position()
-    takes_away: bool = False
+    takes_away: int = 0  # how many objects, or parts of this one, it takes from somebody
     contents: Attrs = field(default_factory=dict)
 
 
@@ -151,7 +156,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything between the world and site.yml. ``managed`` counts objects of ours that exist, by kind."""
+    """Everything between the world and site.yml. ``managed`` counts what is ours by kind, as ``takes_away`` does."""
 
     changes: tuple[Change, ...] = ()
     held: tuple[Held, ...] = ()

@@ -25,11 +25,32 @@ def test_a_plan_past_the_bound_is_refused_until_forced(rig: Rig):  # noqa: F811
 
     rig.rewrite(lose_half)
     refused = rig.run("apply", "--yes", expect=1)
-    assert "4 of 8 group objects (50 %)" in refused.err
+    assert all(words in refused.err for words in ("4 of 8 VOs (50 %)", "4 of 8 group objects (50 %)"))
+    with pytest.raises(SystemExit, match="2"):
+        rig.run("apply", "--yes", "--max-removed", "nan")
     assert "apply would refuse this" in rig.run("plan", expect=2).err
     assert groups(rig) == before
     rig.run("apply", "--yes", "--max-removed", "60", expect=0)
     assert ops(rig.plan()) == []
+
+
+def test_vos_that_are_disabled_are_bounded_like_those_that_go(rig: Rig):  # noqa: F811
+    rig.write(**many(4, volumes=False))
+    rig.apply()
+
+    def disable(number: int) -> None:
+        rig.rewrite(
+            lambda data: [vo.update(enabled=i >= number) for i, vo in enumerate(data["vos"].values())]
+        )
+
+    disable(4)
+    assert "leaves no VO at all; 4 would lose" in rig.run("apply", "--yes", expect=1).err
+    disable(2)
+    refused = rig.run("apply", "--yes", expect=1).err
+    assert all(words in refused for words in ("2 of 4 VOs (50 %)", "4 of 8 user objects (50 %)"))
+    disable(1)
+    rig.apply()
+    assert not rig.hand.get("identity", f"/projects/{rig.project('vo000')}")["project"]["enabled"]
 
 
 def groups(rig: Rig) -> list[str]:  # noqa: F811

@@ -27,7 +27,7 @@ PUBLIC = ".r:*,.rlistings"
 class Bucket(Kind):
     """A bucket that a VO has made itself is never looked at: there may be millions."""
 
-    rule = KindRule("bucket", Removal.PRUNE, marks=("registered",))
+    rule = KindRule("bucket", Removal.PRUNE, marks=("registered",), opens={"public_read": (True, False)})
     service = "object"
     ownership = f"its metadata `{MARK}`, and its name in the account's register"
 

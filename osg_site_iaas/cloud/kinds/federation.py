@@ -84,7 +84,7 @@ class IdentityProvider(Kind):
 class Mapping(Kind):
     """The rules, compared as a whole. Losing one withdraws access."""
 
-    rule = KindRule("mapping", Removal.WITHDRAW)
+    rule = KindRule("mapping", Removal.WITHDRAW, parts=lambda attrs: grid.led_to(attrs["rules"]))
     service = "identity"
     ownership = f"its name begins with `{grid.MAPPING_PREFIX}`, and its identity provider is ours"
 

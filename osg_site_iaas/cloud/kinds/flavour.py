@@ -41,7 +41,7 @@ def list_flavours(reader: Reader) -> list[dict[str, Any]]:
 class Flavour(Kind):
     """Nova cannot change a size: a flavour that is declared otherwise is replaced, and servers keep what they have."""
 
-    rule = KindRule("flavour", Removal.PRUNE, marks=("description",))
+    rule = KindRule("flavour", Removal.PRUNE, marks=("description",), opens={"public": (True, False)})
     service = "compute"
     ownership = "its description carries our mark"
 

@@ -32,7 +32,13 @@ def image_ref(name: str) -> Ref:
 class Image(Kind):
     """An image whose upload was cut off is not active; the next run makes it anew."""
 
-    rule = KindRule("image", Removal.PRUNE, marks=("tagged",), disable={"status": "deactivated"})
+    rule = KindRule(
+        "image",
+        Removal.PRUNE,
+        marks=("tagged",),
+        disable={"status": "deactivated"},
+        opens={"visibility": ("public", "community", "shared", "private")},
+    )
     service = "image"
     ownership = f"the image's tag `{SITE_TAG}DOMAIN`, so that it is found in whichever project"
 

@@ -28,7 +28,12 @@ from osg_site_iaas.plan.model import (
 class Network(NeutronKind):
     """Its provider attributes are used when it is made; Neutron does not let them change afterwards."""
 
-    rule = KindRule("network", Removal.PRUNE, marks=("description", "tagged"))
+    rule = KindRule(
+        "network",
+        Removal.PRUNE,
+        marks=("description", "tagged"),
+        opens={"shared": (True, False), "router:external": (True, False)},
+    )
     path = "/networks"
     member = "network"
 

@@ -11,6 +11,8 @@ RULES = {
     "role": KindRule("role", Removal.WITHDRAW),
     "quota": KindRule("quota", Removal.NEVER, limits=True),
     "access": KindRule("access", Removal.WITHDRAW, derived=True),
+    "image": KindRule("image", Removal.PRUNE, opens={"visibility": ("public", "shared", "private")}),
+    "mapping": KindRule("mapping", Removal.WITHDRAW, parts=lambda attrs: frozenset(attrs["rules"])),
 }
 CMS = Ref("project", ("cms",))
 
@@ -216,6 +218,36 @@ def test_minus_one_is_no_limit():
     assert quota(-1, 5)
     assert not quota(5, -1)
     assert quota(-1, 0)
+
+
+def taken(kind, before, after):
+    """How much a change of one object of ours takes away."""
+    ref = Ref(kind, ("a",))
+    made = plan([Wanted(ref, after)] if after else [], [Seen(ref, "1", before, ours=True)], prune=Prune(True))
+    return [int(change.takes_away) for change in made.changes]
+
+
+def test_putting_out_of_use_takes_away_and_putting_into_use_does_not():
+    assert taken("project", {"enabled": True}, {"enabled": False}) == [1]
+    assert taken("project", {"enabled": False}, {"enabled": True}) == [0]
+
+
+def test_what_fewer_may_see_than_before_is_taken_away():
+    assert taken("image", {"visibility": "public"}, {"visibility": "private"}) == [1]
+    assert taken("image", {"visibility": "shared"}, {"visibility": "private"}) == [1]
+    assert taken("image", {"visibility": "private"}, {"visibility": "public"}) == [0]
+    assert taken("image", {"visibility": "public", "min": 5}, {"visibility": "public", "min": 0}) == [0]
+
+
+def test_of_what_has_parts_each_part_that_goes_counts():
+    assert taken("mapping", {"rules": ["a", "b", "c"]}, {"rules": ["b", "d"]}) == [2]
+    assert taken("mapping", {"rules": ["a"]}, {"rules": ["a", "b"]}) == [0]
+    assert taken("mapping", {"rules": ["a", "b"]}, None) == [2]
+
+
+def test_of_what_has_parts_each_is_managed():
+    seen = [Seen(Ref("mapping", (name,)), "1", {"rules": ["a", "b"]}, ours=True) for name in "xy"]
+    assert plan([], seen).managed == {"mapping": 4}
 
 
 def test_the_same_world_gives_the_same_plan_in_any_order():

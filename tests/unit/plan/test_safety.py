@@ -1,5 +1,7 @@
 """A plan that takes away more than anybody is likely to mean is refused."""
 
+import math
+
 import pytest
 
 from osg_site_iaas.errors import UnsafePlan
@@ -54,9 +56,45 @@ def test_a_key_and_a_role_of_a_small_site_may_go():
     safety.check(plan(3, 5))
 
 
-def test_the_last_vo_is_never_lost_by_accident():
-    with pytest.raises(UnsafePlan, match="no VO at all"):
-        safety.check(plan(1, 1000, vos_wanted=()))
+def vos(number, lost, op=Op.REMOVE):
+    """A plan of a site with so many VOs that takes something from the first few, which it does not want any more."""
+    names = tuple(f"vo{i}" for i in range(number))
+    taken = tuple(Change(op, Ref("project", (name,)), vo=name, takes_away=True) for name in names[:lost])
+    return Plan(changes=taken, managed={"project": number}, vos_seen=names, vos_wanted=names[lost:])
+
+
+@pytest.mark.parametrize("op", [Op.REMOVE, Op.DISABLE, Op.UPDATE])
+def test_the_last_vo_is_never_lost_by_accident(op):
+    with pytest.raises(UnsafePlan, match="leaves no VO at all; 1 would lose their access: vo0"):
+        safety.check(vos(1, 1, op))
+
+
+@pytest.mark.parametrize("number, lost, share", [(2, 1, 50), (3, 1, 33), (4, 3, 75), (10, 4, 40)])
+def test_vos_are_few_so_none_of_them_goes_free(number, lost, share):
+    with pytest.raises(UnsafePlan, match=rf"{lost} of {number} VOs \({share} %\)"):
+        safety.check(vos(number, lost))
+
+
+def test_a_vo_of_many_may_go():
+    safety.check(vos(4, 1))
+    safety.check(vos(2, 1), max_taken=0.5)
+
+
+def test_a_vo_that_lost_everything_before_is_not_lost_again():
+    made = vos(3, 0)
+    safety.check(Plan(managed=made.managed, vos_seen=made.vos_seen, vos_wanted=("vo2",)))
+
+
+def test_what_one_change_takes_counts_as_often_as_it_says():
+    one = Change(Op.UPDATE, Ref("mapping", ("grid",)), takes_away=5)
+    with pytest.raises(UnsafePlan, match=r"5 of 10 mapping objects"):
+        safety.check(Plan(changes=(one,), managed={"mapping": 10}))
+
+
+@pytest.mark.parametrize("bound", [math.nan, math.inf, -0.1, 1.01])
+def test_a_bound_that_is_no_share_bounds_nothing_and_is_refused(bound):
+    with pytest.raises(UnsafePlan, match="is no bound"):
+        safety.check(plan(100, 100), max_taken=bound)
 
 
 def test_creating_is_always_safe():
