@@ -1,7 +1,7 @@
 """Show what would change in OpenStack to make it what site.yml says. Nothing is changed.
 
 Signs: + create, ~ update (before → after), ! disable, - remove; ? is there but not ours, and is never touched.
-Exit code 0: nothing to do. 2: there are changes, or something in the way. 1: an error.
+Exit code 0: nothing to do. 2: there are changes, or something that apply would refuse. 1: an error.
 
   osg-site-iaas plan site.yml
   osg-site-iaas plan site.yml --out plan.json && osg-site-iaas apply site.yml --plan plan.json
@@ -55,19 +55,22 @@ def run(args: argparse.Namespace) -> int:
     if args.record:
         _record(Path(args.record), world)
     data = {**reconcile.as_data(made, prune), "site": str(site.file), "requests": requests}
+    refused = ""
+    try:
+        reconcile.guard(args, made)
+        if cloud is not None:
+            check_login(cloud, made)
+    except SiteError as error:
+        refused = data["refused"] = str(error)
     if args.out:
         _write(Path(args.out), data)
     if args.json:
         terminal.dump(data)
     else:
         terminal.show(render.lines(made, unmanaged=len(made.unmanaged) if args.unmanaged else 20))
-    try:
-        reconcile.guard(args, made)
-        if cloud is not None:
-            check_login(cloud, made)
-    except SiteError as error:
-        terminal.say(f"apply would refuse this: {error}")
-    return 2 if made.changes or made.conflicts else 0
+    if refused:
+        terminal.say(f"apply would refuse this: {refused}")
+    return 2 if made.changes or made.conflicts or refused else 0
 
 
 def _record(path: Path, world: World) -> None:
@@ -77,6 +80,7 @@ def _record(path: Path, world: World) -> None:
             "seen": document.seen_to_data(world.seen),
             "roles": dict(world.roles),
             "services": sorted(world.services),
+            "hidden": dict(world.hidden),
         },
     )
 
@@ -88,7 +92,7 @@ def _recorded(path: Path) -> World:
         strange = sorted({item.ref.kind for item in seen} - set(RULES))
         if strange:
             raise ValueError(f"{strange[0]} is no kind of object")
-        return World(seen, data["roles"], frozenset(data["services"]))
+        return World(seen, data["roles"], frozenset(data["services"]), data.get("hidden", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SiteError(
             f"{path} holds no observations: {error}", todo="write some with `plan --record FILE`"

@@ -33,20 +33,14 @@ class Outcome:
 
 
 def check_login(cloud: Cloud, plan: Plan) -> None:
-    """Raise CloudError if this login cannot make what the plan asks for, before anything is changed.
+    """Raise CloudError if this login cannot see what the plan must know, before anything is changed.
 
-    Keystone lets nobody handle EC2 keys who came by a delegation: an application credential, a trust, OAuth.
+    A key that it does not see would be made once more, or stay when it is to be withdrawn.
     """
-    keys = [change for change in plan.changes if change.ref.kind == "ec2_credential"]
-    if not keys:
-        return
-    token = cloud.login()
-    delegated = {"application_credential", "oauth1", "ec2credential"} & set(token.get("methods", ()))
-    if delegated or "OS-TRUST:trust" in token:
-        way = ", ".join(sorted(delegated)) or "trust"
+    if plan.unknown:
+        number = len(plan.unknown)
         raise CloudError(
-            f"the plan has {len(keys)} EC2 key{'s' if len(keys) > 1 else ''}, and Keystone lets no delegated "
-            f"login ({way}) handle those",
+            f"EC2 keys cannot be looked at ({number} service user{'s' if number > 1 else ''}): {plan.unknown[0].why}",
             todo=f"log in with a password or by federation in the clouds.yaml entry {cloud.name!r}; "
             "nothing was changed",
         )

@@ -79,6 +79,10 @@ class Kind:
         """Every object of this kind that exists in the site's scope, ours or not."""
         raise NotImplementedError
 
+    def hidden(self, token: Mapping[str, Any]) -> str:
+        """Why a login, by what Keystone says of it, sees nothing of this kind though there may be some; else empty."""
+        return ""
+
     def share(
         self, site: Site, wanted: Optional[Wanted], seen: Optional[Seen], groups: Set[str]
     ) -> Optional[Wanted]:

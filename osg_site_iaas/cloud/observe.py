@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from osg_site_iaas.cloud.connect import Cloud
@@ -15,18 +15,19 @@ from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.mapping.keystone import EC2_ROLE
 from osg_site_iaas.plan.diff import diff
-from osg_site_iaas.plan.model import Conflict, Plan, Prune, Seen, Wanted
+from osg_site_iaas.plan.model import Conflict, Held, Plan, Prune, Ref, Seen, Wanted
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
 @dataclass(frozen=True)
 class World:
-    """What was seen, and the roles that Keystone has (id by name)."""
+    """What was seen, the roles that Keystone has (id by name), and why some kinds could not be looked at."""
 
     seen: tuple[Seen, ...]
     roles: Mapping[str, str]
     services: frozenset[str]
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 def desired(site: Site, kinds: Iterable[Kind] = KINDS) -> Iterator[Wanted]:
@@ -49,7 +50,8 @@ def observe(
 
     Without ``secrets`` the files that apply has written are not looked for, and taken to be as they should.
     """
-    if "project" not in cloud.login():
+    token = cloud.login()
+    if "project" not in token:
         raise CloudError(
             f"the login of clouds.yaml entry {cloud.name!r} is for no project, and Nova, Neutron and Glance need one",
             todo="give the entry project_name and project_domain_name; docs/operations.md says which roles it needs",
@@ -58,7 +60,9 @@ def observe(
         kinds = scope.kinds()
     wanted = {item.ref.kind for item in desired(site, kinds)}
     # a service that the site has not got cannot hold anything of ours; declared, it is a conflict
-    asked = [kind for kind in kinds if cloud.has(kind.service)]
+    there = [kind for kind in kinds if cloud.has(kind.service)]
+    hidden = {kind.name: why for kind in there for why in [kind.hidden(token)] if why}
+    asked = [kind for kind in there if kind.name not in hidden]
     found: dict[str, list[Seen]] = {}
     vos = scope.vos if scope else None
     with Reader(cloud, site, workers=workers, vos=vos, secrets=secrets) as reader:
@@ -72,8 +76,8 @@ def observe(
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         roles = reader.roles if "role_assignment" in wanted else {}
-    services = frozenset(kind.service for kind in asked)
-    return World(tuple(item for kind in asked for item in found[kind.name]), roles, services)
+    services = frozenset(kind.service for kind in there)
+    return World(tuple(item for kind in asked for item in found[kind.name]), roles, services, hidden)
 
 
 def plan(
@@ -91,20 +95,32 @@ def plan(
     if scope is not None:
         part = narrow(site, wanted, seen, scope)
         wanted, seen, conflicts = part.wanted.values(), part.seen.values(), part.conflicts
+    unknown = _unknown(wanted, seen, world)
     made = diff(
-        wanted,
+        [item for item in wanted if item.ref.kind not in world.hidden],
         seen,
         RULES,
         prune=prune or Prune(),
         adopt=adopt,
         conflicts=[*conflicts, *_impossible(wanted, world)],
     )
+    made = replace(made, unknown=unknown)
     # who names a VO means that one; a share of the VOs is a question about the whole site
     return made if scope is None else replace(made, vos_seen=(), vos_wanted=())
 
 
 def _all(kind: Kind, reader: Reader) -> list[Seen]:
     return list(kind.observe(reader))
+
+
+def _unknown(wanted: Iterable[Wanted], seen: Iterable[Seen], world: World) -> tuple[Held, ...]:
+    """EC2 keys that our service users may have, where the login sees none."""
+    why = world.hidden.get("ec2_credential")
+    if why is None:
+        return ()
+    users = {item.ref: item.vo for item in seen if item.ref.kind == "user" and item.ours}
+    users.update({item.ref: item.vo for item in wanted if item.ref.kind == "user"})
+    return tuple(Held(Ref("ec2_credential", ref.key), why, vo) for ref, vo in sorted(users.items()))
 
 
 def _impossible(wanted: Iterable[Wanted], world: World) -> Iterator[Conflict]:

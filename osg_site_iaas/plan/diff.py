@@ -99,7 +99,7 @@ def apart(seen: Iterable[Seen]) -> list[Seen]:
 
 def adoptions(plan: Plan) -> Plan:
     """The part of a plan that takes over what exists, and nothing else."""
-    return replace(plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=())
+    return replace(plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=(), unknown=())
 
 
 def differing(wanted: Attrs, seen: Attrs) -> tuple[Attrs, Attrs]:

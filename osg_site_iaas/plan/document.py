@@ -22,6 +22,7 @@ def to_data(plan: Plan) -> dict[str, Any]:
             "held": len(plan.held),
             "conflicts": len(plan.conflicts),
             "unmanaged": len(plan.unmanaged),
+            "unknown": len(plan.unknown),
             "managed": dict(sorted(plan.managed.items())),
         },
         "changes": [_change(change) for change in plan.changes],
@@ -31,6 +32,7 @@ def to_data(plan: Plan) -> dict[str, Any]:
             for item in plan.conflicts
         ],
         "unmanaged": [_ref(ref) for ref in plan.unmanaged],
+        "unknown": [{**_ref(item.ref), "why": item.why} for item in plan.unknown],
     }
 
 

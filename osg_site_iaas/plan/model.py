@@ -137,7 +137,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Held:
-    """A removal that waits for a word from the administrator."""
+    """What waits for a word from the administrator, and why."""
 
     ref: Ref
     why: str
@@ -156,12 +156,15 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything between the world and site.yml. ``managed`` counts what is ours by kind, as ``takes_away`` does."""
+    """Everything between the world and site.yml. ``unknown`` is what may be there, and this login cannot see.
+
+    ``managed`` counts what is ours by kind, as ``takes_away`` does."""
 
     changes: tuple[Change, ...] = ()
     held: tuple[Held, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     unmanaged: tuple[Ref, ...] = ()
+    unknown: tuple[Held, ...] = ()
     managed: Mapping[str, int] = field(default_factory=dict)
     vos_seen: tuple[str, ...] = ()
     vos_wanted: tuple[str, ...] = ()

@@ -44,6 +44,10 @@ def lines(plan: Plan, *, unmanaged: int = 20) -> Iterator[Line]:
             yield Line(f"  ? {ref}", "unmanaged")
         if len(plan.unmanaged) > unmanaged:
             yield Line(f"  ? and {len(plan.unmanaged) - unmanaged} more: --unmanaged shows all", "unmanaged")
+    if plan.unknown:
+        yield Line("Not looked at", "title")
+        for item in plan.unknown:
+            yield Line(f"  ? {item.ref}: {item.why}", "problem")
     if plan.conflicts:
         yield Line("In the way", "title")
         for conflict in plan.conflicts:
@@ -63,6 +67,7 @@ def summary(plan: Plan) -> str:
             (len(plan.held), "waiting for --prune"),
             (len(plan.conflicts), "in the way"),
             (len(plan.unmanaged), "not ours"),
+            (len(plan.unknown), "not looked at"),
         )
         if number
     ]

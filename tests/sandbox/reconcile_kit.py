@@ -135,6 +135,10 @@ class Rig:
     hand: Hand
     say: dict[str, Any] = field(default_factory=dict)
     entry: str = "sandbox"
+    real: Path = field(init=False)  # the administrator's own login, where a test puts another in its place
+
+    def __post_init__(self) -> None:
+        self.real = self.clouds
 
     @property
     def domain(self) -> str:

@@ -148,10 +148,8 @@ def delegated(rig: Rig) -> Iterator[Rig]:  # noqa: F811
 def test_declared_keys_and_a_delegated_login_are_refused_before_anything_is_changed(delegated: Rig):
     delegated.write(vos=KEYS)
     ran = delegated.run("apply", "--yes", "--json", expect=1)
-    assert (
-        "the plan has 1 EC2 key, and Keystone lets no delegated login (application_credential) handle"
-        in ran.err
-    )
+    assert "EC2 keys cannot be looked at (1 service user)" in ran.err
+    assert "Keystone hides them from a delegated login (application_credential)" in ran.err
     assert "nothing was changed" in ran.err
     assert ran.data["applied"] is False
     assert not any(
@@ -161,7 +159,26 @@ def test_declared_keys_and_a_delegated_login_are_refused_before_anything_is_chan
     assert "apply would refuse this" in delegated.run("plan", expect=2).err
 
 
-def test_a_delegated_login_is_enough_where_no_keys_are_declared(delegated: Rig):
+def test_a_key_to_be_withdrawn_is_not_missed_by_a_delegated_login(delegated: Rig):
+    """Such a login sees no key: it must not say that there is nothing to do, nor plan the key once more."""
+    mine = delegated.clouds
+    delegated.clouds = delegated.real
+    delegated.write(vos=KEYS)
+    delegated.apply()
+    delegated.clouds = mine
+    plan = delegated.run("plan", "--json", expect=2)
+    assert ops(plan.data) == []
+    assert [item["key"] for item in plan.data["unknown"]] == [["cms-pilot"]]
+    assert "application_credential" in plan.data["refused"]
+    for user in ({"pilot": {"ec2_key": False}}, {}):
+        delegated.rewrite(lambda data, user=user: data["vos"]["cms"].update(service_users=user))
+        assert "? ec2_credential cms-pilot: Keystone hides" in delegated.run("plan", expect=2).out
+        assert "nothing was changed" in delegated.run("apply", "--yes", expect=1).err
+    delegated.clouds = delegated.real
+    assert "remove ec2_credential cms-pilot" in " ".join(ops(delegated.apply()))
+
+
+def test_a_delegated_login_is_enough_where_there_are_no_service_users(delegated: Rig):
     delegated.write(vos=VOS)
     delegated.apply()
     assert ops(delegated.plan()) == []

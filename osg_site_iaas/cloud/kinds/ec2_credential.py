@@ -72,6 +72,13 @@ class Ec2Credential(Kind):
                     vos.get(name),
                 )
 
+    def hidden(self, token: Mapping[str, Any]) -> str:
+        """Keystone lets nobody handle EC2 keys who came by a delegation, and lists none to them."""
+        ways = {"application_credential", "oauth1", "ec2credential"} & set(token.get("methods", ()))
+        if "OS-TRUST:trust" in token:
+            ways.add("trust")
+        return f"Keystone hides them from a delegated login ({', '.join(sorted(ways))})" if ways else ""
+
     def create(self, work: Work, change: Change) -> str:
         return self._make(work, change, *secrets.ec2_key(work.secrets, change.ref.key[0]))
 

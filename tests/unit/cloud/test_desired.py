@@ -7,7 +7,7 @@ import pytest
 from osg_site_iaas.cloud.kinds import BY_NAME, KINDS
 from osg_site_iaas.cloud.observe import World, desired, plan
 from osg_site_iaas.declaration.load import load
-from osg_site_iaas.plan.model import Op, Ref
+from osg_site_iaas.plan.model import Op, Ref, Seen
 from osg_site_iaas.plan.order import waves
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -61,6 +61,17 @@ def test_a_role_that_keystone_lacks_is_in_the_way_and_says_which_there_are(site)
 def test_a_service_that_the_cloud_lacks_is_in_the_way_of_what_is_declared_for_it(site):
     made = plan(site, World((), {"member": "1", "manager": "2"}, ALL - {"volume"}))
     assert {conflict.ref.kind for conflict in made.conflicts} == {"volume_quota"}
+
+
+def test_keys_that_the_login_cannot_see_are_neither_planned_nor_forgotten(site):
+    left = Seen(Ref("user", ("old-pilot",)), "1", {"enabled": True}, ours=True)
+    strange = Seen(Ref("user", ("somebody",)), "2", {"enabled": True})
+    world = World((left, strange), {"member": "1", "manager": "2"}, ALL, {"ec2_credential": "hidden"})
+    made = plan(site, world)
+    assert not [change for change in made.changes if change.ref.kind == "ec2_credential"]
+    users = {user.name for vo in site.vos for user in vo.service_users} | {"old-pilot"}
+    assert {item.ref for item in made.unknown} == {Ref("ec2_credential", (user,)) for user in users}
+    assert {item.why for item in made.unknown} == {"hidden"}
 
 
 def test_a_service_user_without_a_password_has_nothing_to_keep(wanted):
