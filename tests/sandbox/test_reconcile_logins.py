@@ -86,6 +86,13 @@ def test_without_buckets_and_object_quotas_admin_is_enough(rig: Rig, account: Ac
     rig.write(vos=KEYS)
     rig.apply()
     assert ops(rig.plan()) == []
+    rig.rewrite(lambda data: data["vos"]["cms"].update(enabled=False))
+    rig.apply("--force")
+    rig.write(vos={})
+    held = {item["kind"]: item["why"] for item in rig.plan("--prune", "--force")["held"]}
+    assert "1 account in the object store that this login may not look at" in held["project"]
+    assert {item["kind"] for item in rig.plan()["held"]} == {"project", "user"}
+    rig.write(vos=KEYS)
     rig.rewrite(lambda data: data["vos"]["cms"].update(buckets={f"{rig.tag}-b": {}}))
     ran = rig.run("plan")
     assert (ran.code, "the login lacks a role: docs/operations.md" in ran.err) == (1, True)

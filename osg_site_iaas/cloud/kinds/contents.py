@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import quote
 
-from osg_site_iaas.cloud.connect import Cloud, Conflicting, Missing
+from osg_site_iaas.cloud.connect import Cloud, Conflicting, Forbidden, Missing
 from osg_site_iaas.cloud.kind import Work
 from osg_site_iaas.cloud.reader import Reader, pages
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import is_marked
 
 PATIENCE = 300  # seconds for servers and volumes to be gone before the project is
+UNSEEN = "account in the object store that this login may not look at"
 BATCH = 1000  # objects that are listed at once
 
 
@@ -71,7 +72,10 @@ def count(reader: Reader, project: str) -> Mapping[str, int]:
             domain = reader.site.cloud.domain
             found[holding.name] = sum(not is_marked(item.get("description"), domain) for item in items)
     if reader.cloud.has("object"):
-        found["objects"] = _objects(reader, project)
+        try:
+            found["objects"] = _objects(reader, project)
+        except Forbidden:  # not known is not none: it is held, and the rest of the plan goes on
+            found[UNSEEN] = 1
     return found
 
 
