@@ -17,6 +17,7 @@ from osg_site_iaas.cloud.kinds import BY_NAME
 from osg_site_iaas.cloud.observe import World
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError, SiteError
+from osg_site_iaas.plan.diff import apart
 from osg_site_iaas.plan.model import Change, Op, Plan, Ref
 from osg_site_iaas.plan.order import waits
 
@@ -60,7 +61,7 @@ def apply(
 
     Interrupted, it starts nothing more, waits for the requests under way, and raises KeyboardInterrupt.
     """
-    work = Work(cloud, site, Ids(world.seen), world.roles)
+    work = Work(cloud, site, Ids(apart(world.seen)), world.roles)
     if say:
         work.say = say
     by_ref = {change.ref: change for change in plan.changes}

@@ -106,7 +106,7 @@ class _Build:
 
     def cloud(self, entry: Mapping[str, Any]) -> Cloud:
         given = {"name": "", "secrets": "secrets", **entry}
-        given = self.convert(("cloud",), given, {"secrets": self.absolute})
+        given = self.convert(("cloud",), given, {"secrets": self.absolute, "admin_projects": tuple})
         if "secrets" in given:
             given["secrets"] = Path(given["secrets"])
         return Cloud(**given)

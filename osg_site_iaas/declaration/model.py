@@ -79,6 +79,7 @@ class Cloud:
     domain: str = "osg"  # Keystone domain of the VOs' projects, groups and users
     secrets: Path = Path("secrets")  # folder for keys that apply creates; absolute after loading
     endpoint_type: str = "public"  # which of Keystone's interfaces to use
+    admin_projects: tuple[str, ...] = ()  # ids of further ones: what is marked there is ours too
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ options:
     description: Which of Keystone's interfaces to use; V(public) unless said otherwise.
     type: str
     choices: [public, internal, admin]
+  admin_projects:
+    description:
+      - Ids of further projects that only administrators are in, whose images with the site's mark are the site's.
+    type: list
+    elements: str
   secrets:
     description:
       - Folder, on the host that the module runs on, for the keys and passwords that it creates and for its lock.

@@ -31,6 +31,7 @@ HEADER = {
     "domain": {"type": "str"},
     "region": {"type": "str"},
     "endpoint_type": {"type": "str", "choices": ["public", "internal", "admin"]},
+    "admin_projects": {"type": "list", "elements": "str"},
     "secrets": {"type": "path", "no_log": False},
     "identity_providers": {"type": "dict"},
 }
@@ -57,7 +58,7 @@ def declared(params, **sections):
     """The site that the parameters name, or declare themselves."""
     if params["site"]:
         return load(params["site"])
-    cloud = given(params, "domain", "endpoint_type", "secrets")
+    cloud = given(params, "domain", "endpoint_type", "admin_projects", "secrets")
     header = {"resource": params["domain"] or "osg", "fqdn": "cloud.invalid", **given(params, "region")}
     data = {"version": 1, "site": header, "cloud": {"name": params["cloud"], **cloud}, **sections}
     return site_from({**data, **given(params, "identity_providers")}, called="the parameters")

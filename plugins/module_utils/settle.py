@@ -33,7 +33,7 @@ def leave(module, site, kind, name, scope, destroy=()):
     if name in [item.name for item in (site.images if kind == "image" else site.vos)]:
         raise face.SiteError(f"{site.file} still declares {name}", todo="take it out there first")
     answer = settle(module, site, scope, face.Prune(True, frozenset(destroy)), force=True)
-    if kind in [item["kind"] for item in answer["unmanaged"]]:
+    if {"kind": kind, "key": [name]} in answer["unmanaged"]:
         raise face.SiteError(f"{kind} {name} was not made by osg-site-iaas, so it stays")
     for item in answer["held"]:
         module.warn(f"{item['kind']} {'/'.join(item['key'])}: {item['why']}")

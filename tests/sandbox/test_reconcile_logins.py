@@ -117,12 +117,20 @@ def test_a_login_for_the_system_or_for_nothing_is_refused_with_the_reason(rig: R
     assert "is for no project" in rig.run("plan", expect=1).err
 
 
-def test_another_administrator_with_another_project_sees_the_same_site(rig: Rig, account: Account):  # noqa: F811
+def test_another_administrator_with_another_project_sees_the_same_site_if_it_is_named(
+    rig: Rig,  # noqa: F811
+    account: Account,
+):
     rig.write(**whole(rig))
     rig.apply()
     for role in documented_roles():
         account.grant(role)
     use(rig, account.entry())
+    first = rig.hand.token["project"]["id"]
+    plan = rig.plan("--prune")
+    assert {"kind": "network", "key": [first, f"{rig.tag}-public"]} in plan["unmanaged"]
+    assert {"kind": "image", "key": [f"{rig.tag}-disk", first]} in plan["unmanaged"]
+    rig.rewrite(lambda data: data["cloud"].update(admin_projects=[first]))
     plan = rig.plan("--prune")
     assert (ops(plan), plan["held"], plan["conflicts"]) == ([], [], [])
 

@@ -10,7 +10,7 @@ from osg_site_iaas.cloud import upload
 from osg_site_iaas.cloud.connect import Conflicting, Forbidden
 from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.kinds.neutron import own_project
+from osg_site_iaas.cloud.kinds.neutron import own_project, own_projects
 from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import Image as Declared
 from osg_site_iaas.declaration.model import Site
@@ -40,7 +40,7 @@ class Image(Kind):
         opens={"visibility": ("public", "community", "shared", "private")},
     )
     service = "image"
-    ownership = f"the image's tag `{SITE_TAG}DOMAIN`, so that it is found in whichever project"
+    ownership = f"the image's tag `{SITE_TAG}DOMAIN`, and it is in an administrator's project"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for image in site.images:
@@ -78,7 +78,9 @@ class Image(Kind):
                 if known:
                     attrs["checksum"] = known
             attrs.update({f"property {name}": text for name, text in item.items() if isinstance(text, str)})
-            yield Seen(image_ref(item["name"]), item["id"], attrs, ours=_ours(reader, item))
+            # whoever owns an image writes its tags: in a stranger's project ours prove nothing, and its name is free
+            key = (item["name"],) if item["owner"] in own_projects(reader) else (item["name"], item["owner"])
+            yield Seen(Ref(self.name, key), item["id"], attrs, ours=_ours(reader, item))
 
     def create(self, work: Work, change: Change) -> str:
         declared = _declared(work.site, change)
@@ -220,7 +222,7 @@ def _accept(work: Work, image: str, project: str, change: Change) -> None:
 
 
 def _images(reader: Reader) -> list[dict[str, Any]]:
-    """The images of the administrator's project, and what another administrator's holds of ours."""
+    """The images of the administrator's project, and all that carry our tag, whoever has put it there."""
     own = reader.all("image", f"/images?owner={own_project(reader)}", "images", paged=True)
     tag = quote(SITE_TAG + reader.site.cloud.domain, safe="")
     ours = reader.all("image", f"/images?visibility=all&tag={tag}", "images", paged=True)
@@ -232,13 +234,14 @@ def _tags(site: Site) -> list[str]:
 
 
 def _ours(reader: Reader, item: Mapping[str, Any]) -> bool:
-    return SITE_TAG + reader.site.cloud.domain in item["tags"]
+    tagged = SITE_TAG + reader.site.cloud.domain in item["tags"]
+    return tagged and item["owner"] in own_projects(reader)
 
 
 def _checksum(item: Mapping[str, Any], declared: str) -> Optional[str]:
-    """The image's checksum where it can be compared: as we noted it, or in the same algorithm as Glance."""
+    """The image's checksum where it can be compared: Glance's own, or in another algorithm as we noted it."""
     algorithm = declared.partition(":")[0]
-    for known in (item.get(CHECKSUM), f"{item.get('os_hash_algo')}:{item.get('os_hash_value')}"):
+    for known in (f"{item.get('os_hash_algo')}:{item.get('os_hash_value')}", item.get(CHECKSUM)):
         if known and algorithm and str(known).startswith(f"{algorithm}:"):
             return str(known)
     return None

@@ -7,22 +7,11 @@ from collections import Counter
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud.kind import Work
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.declaration.model import Subnet as DeclaredSubnet
-from osg_site_iaas.plan.model import (
-    TAG,
-    Attrs,
-    Change,
-    KindRule,
-    Ref,
-    Removal,
-    Seen,
-    Wanted,
-    is_marked,
-    marked,
-)
+from osg_site_iaas.plan.model import TAG, Attrs, Change, KindRule, Ref, Removal, Seen, Wanted, marked
 
 
 class Network(NeutronKind):
@@ -60,7 +49,7 @@ class Network(NeutronKind):
     def observe(self, reader: Reader) -> Iterable[Seen]:
         declared = {(owner(reader.site, item.vo), item.name) for item in reader.site.networks}
         found = self.items(reader, declared)
-        left = (item["id"] for key, item in found if key not in declared)
+        left = (item["id"] for key, item in found if key not in declared and is_ours(reader, key, item))
         ports = Counter(port["network_id"] for port in in_use(reader, "network_id", left))
         for key, item in found:
             yield Seen(
@@ -74,7 +63,7 @@ class Network(NeutronKind):
                     "mtu": item.get("mtu"),
                     **{name: value for name, value in item.items() if name.startswith("provider:")},
                 },
-                ours=is_marked(item["description"], reader.site.cloud.domain),
+                ours=is_ours(reader, key, item),
                 needs=needed("", key[0], ""),
                 vo=reader.vo_named(key[0]),
                 contents={"ports": ports[item["id"]]},
@@ -110,7 +99,9 @@ class Subnet(NeutronKind):
         names = {item["id"]: item["name"] for item in self.networks(reader)}
         # else it is of a network that is neither ours nor declared
         found = [entry for entry in self.items(reader, declared) if entry[1]["network_id"] in names]
-        left = (item["network_id"] for key, item in found if key not in declared)
+        left = (
+            item["network_id"] for key, item in found if key not in declared and is_ours(reader, key, item)
+        )
         ports = Counter(
             address["subnet_id"]
             for port in in_use(reader, "network_id", left)
@@ -132,7 +123,7 @@ class Subnet(NeutronKind):
                     "allocation_pools": sorted(pools),
                     "tagged": TAG in item["tags"],
                 },
-                ours=is_marked(item["description"], reader.site.cloud.domain),
+                ours=is_ours(reader, (project, name), item),
                 needs=needed("network", project, network),
                 vo=reader.vo_named(project),
                 contents={"addresses": ports[item["id"]]},

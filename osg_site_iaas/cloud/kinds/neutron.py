@@ -23,7 +23,10 @@ class NeutronKind(Kind):
     """
 
     service = "network"
-    ownership = "its description carries our mark, and so does its tag"
+    ownership = (
+        "its description carries our mark and it is in an administrator's project, or in a VO's project "
+        "its description or its tag does"
+    )
     path: str  # /networks
     member: str  # network
 
@@ -74,11 +77,14 @@ class NeutronKind(Kind):
         owners = owner_names(reader)
         found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
         for item in reader.all("network", f"{self.path}{query}", self.path.strip("/").replace("-", "_")):
-            ours = is_marked(item.get("description"), reader.site.cloud.domain)
-            # what another administrator's project holds of ours is the site's all the same
-            owner = owners.get(item["project_id"], "" if ours else None)
-            if owner is not None and (ours or (owner, item["name"]) in names):
-                found.append(((owner, item["name"]), item))
+            owner = owners.get(item["project_id"])
+            if owner is not None:
+                key = (owner, item["name"])
+                if key in names or is_ours(reader, key, item):
+                    found.append((key, item))
+            elif is_marked(item.get("description"), reader.site.cloud.domain):
+                # whoever owns a thing writes its description: in a stranger's project our mark proves nothing
+                found.append(((item["project_id"], item["name"]), item))
         # of several with one name the oldest is meant
         return sorted(found, key=lambda entry: str(entry[1].get("created_at")))
 
@@ -93,11 +99,33 @@ def in_use(reader: Reader, query: str, values: Iterable[str]) -> list[dict[str, 
     return [port for port in ports if not port["device_owner"].startswith(OF_NEUTRON)]
 
 
+def is_ours(reader: Reader, key: tuple[str, ...], item: Mapping[str, Any]) -> bool:
+    """Whether a thing of this key, whose first part is its owner as ``owner_names`` has it, is the site's.
+
+    In a VO's own project the tag will do: the VO may change either, and must not get in the way by changing one.
+    In an administrator's project it will not, as another site's things may lie there too.
+    """
+    marked = is_marked(item.get("description"), reader.site.cloud.domain)
+    if key[0] == "":
+        return marked
+    vos = reader.once("owners", lambda: frozenset(owner_names(reader).values()))
+    return key[0] in vos and (marked or TAG in item["tags"])
+
+
 def owner_names(reader: Reader) -> Mapping[str, str]:
-    """Names of the domain's projects by id; the administrator's own has the empty name."""
-    names = {item["id"]: item["name"] for item in reader.projects}
-    names[own_project(reader)] = ""
-    return names
+    """Names of the domain's projects by id; the administrators' own have the empty name."""
+    return reader.once(
+        "owner names",
+        lambda: {
+            **{item["id"]: item["name"] for item in reader.projects},
+            **dict.fromkeys(own_projects(reader), ""),
+        },
+    )
+
+
+def own_projects(reader: Reader) -> frozenset[str]:
+    """The ids of the projects that only administrators are in: what is the site's and no VO's is in one of them."""
+    return frozenset({own_project(reader), *reader.site.cloud.admin_projects})
 
 
 def own_project(reader: Reader) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Iterable, Mapping, Optional
 from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Work, required_id
 from osg_site_iaas.cloud.kinds.network import Network, Subnet
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, is_ours, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, is_marked, marked
+from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, marked
 
 INTERFACES = (
     "network:router_interface",
@@ -57,7 +57,9 @@ class Router(NeutronKind):
         for port in reader.cloud.get("network", f"/ports?{query}")["ports"]:
             if port["device_owner"] in INTERFACES:
                 plugged.setdefault(port["device_id"], []).extend(ip["subnet_id"] for ip in port["fixed_ips"])
-        addresses = self._floating(reader, [item["id"] for key, item in found if key not in declared])
+        addresses = self._floating(
+            reader, [item["id"] for key, item in found if key not in declared and is_ours(reader, key, item)]
+        )
         for key, item in found:
             outside = item.get("external_gateway_info") or {}
             gateway = outside.get("network_id")
@@ -71,7 +73,7 @@ class Router(NeutronKind):
                     "subnets": sorted(subnets[i]["name"] if i in subnets else i for i in inside),
                     "tagged": TAG in item["tags"],
                 },
-                ours=is_marked(item["description"], reader.site.cloud.domain),
+                ours=is_ours(reader, key, item),
                 needs=(
                     *needed("", key[0], ""),
                     *_seen_needs(reader, gateway, [*inside, *_addresses(outside)], subnets, networks),

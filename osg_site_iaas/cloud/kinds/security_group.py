@@ -8,11 +8,11 @@ from typing import Any, Iterable, Mapping, Optional
 from osg_site_iaas.cloud.connect import Conflicting
 from osg_site_iaas.cloud.kind import Work, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Rule, Site
 from osg_site_iaas.declaration.model import SecurityGroup as Declared
-from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, is_marked, marked
+from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, marked
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp", "any": ""}
 _ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -39,7 +39,9 @@ class SecurityGroup(NeutronKind):
     def observe(self, reader: Reader) -> Iterable[Seen]:
         found = self.groups(reader)
         declared = {(owner(reader.site, group.vo), group.name) for group in reader.site.security_groups}
-        left = (item["project_id"] for key, item in found if key not in declared)
+        left = (
+            item["project_id"] for key, item in found if key not in declared and is_ours(reader, key, item)
+        )
         ports = Counter(
             group for port in in_use(reader, "project_id", left) for group in port.get("security_groups", ())
         )
@@ -48,7 +50,7 @@ class SecurityGroup(NeutronKind):
                 Ref(self.name, key),
                 item["id"],
                 {"description": item["description"], "tagged": TAG in item["tags"]},
-                ours=is_marked(item["description"], reader.site.cloud.domain),
+                ours=is_ours(reader, key, item),
                 needs=needed("", key[0], ""),
                 vo=reader.vo_named(key[0]),
                 contents={"ports": ports[item["id"]]},
@@ -86,7 +88,7 @@ class SecurityGroupRules(NeutronKind):
                 Ref(self.name, key),
                 item["id"],
                 {"rules": sorted(_seen_sentence(rule, names) for rule in item["security_group_rules"])},
-                ours=is_marked(item["description"], reader.site.cloud.domain),
+                ours=is_ours(reader, key, item),
                 needs=(Ref("security_group", key),),
                 vo=reader.vo_named(key[0]),
             )

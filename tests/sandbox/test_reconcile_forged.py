@@ -1,0 +1,121 @@
+"""Marks that a VO's member writes: what makes a thing the site's is only what the VO cannot write itself."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Iterator
+
+import pytest
+
+from tests.sandbox.reconcile_kit import Hand, Rig, clean, make_rig, ops
+
+pytestmark = pytest.mark.sandbox
+GOOD, EVIL = b"what the site checked\n" * 40, b"what the VO's member wants\n" * 40
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def site(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Two VOs that have been applied, and nothing else."""
+    made = make_rig(cloud.clouds_yaml, tmp_path_factory.mktemp("site"))
+    made.write(vos=vos())
+    made.apply()
+    yield made
+    clean(made)
+
+
+def vos(**mine: Any) -> dict[str, Any]:
+    return {
+        "mine": {"service_users": {"p1": {"password": "generated"}}, **mine},
+        "cms": {"access": [{"fqan": "/cms/*"}]},
+    }
+
+
+@pytest.fixture(scope="module")
+def member(site: Rig) -> Hand:
+    """Somebody of VO mine, with the one role that VOs get."""
+    return Hand(
+        {
+            "auth_url": site.hand.auth_url,
+            "username": "mine-p1",
+            "password": (site.secrets / "mine-p1.password").read_text().strip(),
+            "user_domain_name": site.domain,
+            "project_name": "mine",
+            "project_domain_name": site.domain,
+        }
+    )
+
+
+def test_an_image_with_forged_marks_is_never_published_as_the_sites(site: Rig, member: Hand):
+    name, digest = f"{site.tag}-worker", hashlib.sha256(GOOD).hexdigest()
+    (site.folder / "good.raw").write_bytes(GOOD)
+    forged = {
+        "name": name,
+        "disk_format": "raw",
+        "container_format": "bare",
+        "tags": ["osg-site-iaas", f"osg-site-iaas:domain={site.domain}"],
+        "osg_site_iaas_checksum": f"sha256:{digest}",
+    }
+    evil = member.post("image", "/images", forged)["id"]
+    member.send("PUT", "image", f"/images/{evil}/file", data=EVIL, headers=OCTETS)
+    image = {
+        "source": "file:good.raw",
+        "checksum": f"sha256:{digest}",
+        "visibility": "public",
+        "disk_format": "raw",
+    }
+    site.write(vos=vos(), images={name: image})
+    plan = site.plan()
+    assert ops(plan) == [f"create image {name}"]
+    assert {"kind": "image", "key": [name, member.token["project"]["id"]]} in plan["unmanaged"]
+    site.apply()
+
+    (public,) = site.hand.get("image", f"/images?name={name}&visibility=public")["images"]
+    assert public["owner"] == site.hand.token["project"]["id"]
+    assert site.hand.send("GET", "image", f"/images/{public['id']}/file").content == GOOD
+    assert site.hand.get("image", f"/images/{evil}")["visibility"] == "shared"
+    assert ops(site.plan()) == []
+    site.write(vos=vos())
+    for _ in range(2):
+        site.apply("--prune")
+    assert [i["id"] for i in site.hand.get("image", f"/images?name={name}&visibility=all")["images"]] == [
+        evil
+    ]
+
+
+def test_networks_and_routers_of_a_stranger_with_forged_marks_are_left_to_him(site: Rig):
+    hand, t = site.hand, site.tag
+    project = hand.post(
+        "identity", "/projects", {"project": {"name": f"{t}-foreign", "domain_id": "default"}}
+    )
+    project = project["project"]["id"]
+    made = []
+    try:
+        for path, thing in (
+            ("/networks", "network"),
+            ("/routers", "router"),
+            ("/security-groups", "security_group"),
+        ):
+            body = {
+                "name": f"{t}-pool",
+                "description": f"[osg-site-iaas {site.domain}]",
+                "project_id": project,
+            }
+            id = hand.post("network", path, {thing: body})[thing]["id"]
+            made.append(f"{path}/{id}")
+            hand.send("PUT", "network", f"{path}/{id}/tags/osg-site-iaas")
+        site.write(vos=vos(), networks={f"{t}-pool": {"shared": True}}, routers={f"{t}-pool": {}})
+        plan = site.plan("--prune")
+        assert ops(plan) == [f"create network /{t}-pool", f"create router /{t}-pool"]
+        assert {"kind": "network", "key": [project, f"{t}-pool"]} in plan["unmanaged"]
+        site.apply("--prune")
+        assert hand.get("network", made[0])["network"]["shared"] is False
+        assert ops(site.plan("--prune")) == []
+        site.write(vos=vos())
+        site.apply("--prune")
+        left = hand.get("network", f"/networks?name={t}-pool")["networks"]
+        assert [f"/networks/{item['id']}" for item in left] == made[:1]
+    finally:
+        for path in made:
+            hand.send("DELETE", "network", path)
+        hand.send("DELETE", "identity", f"/projects/{project}")
