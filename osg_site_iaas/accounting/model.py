@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import Mapping, Optional
+from typing import Iterable, Mapping, Optional
 
 DAY = 86400
 
@@ -48,13 +48,22 @@ class Size:
 
 @dataclass(frozen=True, order=True)
 class Action:
-    """One of Nova's instance actions. ``finish`` is when its last event ended, or began if none has ended."""
+    """One of Nova's instance actions. ``finish`` is when its last event ended, or began if none has ended.
+
+    ``rank`` orders those that began in the same second: Nova's databases keep no parts of one.
+    """
 
     start: int
     finish: int
     name: str
     request: str = ""
     failed: bool = False
+    rank: int = field(default=0, compare=False)
+
+
+def in_order(actions: Iterable[Action]) -> list[Action]:
+    """Actions as they began."""
+    return sorted(actions, key=lambda action: (action.start, action.rank, action.finish, action.name))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class NovaApi:
                     f"Nova does not let this login read instance actions: {error.what}",
                     todo="give its user the admin role, or what os_compute_api:os-instance-actions:list needs",
                 ) from error
-            found.extend(action(item) for item in answer["instanceActions"])
+            items = answer["instanceActions"]
+            found.extend(action(item, -len(found) - number) for number, item in enumerate(items))
             if not any(link["rel"] == "next" for link in answer.get("links", ())):
                 return found
             marker = f"&marker={answer['instanceActions'][-1]['request_id']}"
@@ -181,8 +182,8 @@ def gpus(extra_specs: Mapping[str, Any]) -> int:
     return total
 
 
-def action(item: Mapping[str, Any]) -> Action:
-    """An instance action of Nova's list."""
+def action(item: Mapping[str, Any], rank: int = 0) -> Action:
+    """An instance action of Nova's list, which begins with the latest."""
     start = instant(item["start_time"])
     return Action(
         start=start,
@@ -190,6 +191,7 @@ def action(item: Mapping[str, Any]) -> Action:
         name=item["action"],
         request=item["request_id"],
         failed=item.get("message") == "Error",
+        rank=rank,
     )
 
 

@@ -41,7 +41,7 @@ SELECT instance_uuid, count(*) AS n FROM block_device_mapping WHERE deleted = 0 
 """
 ACTIONS = """
 SELECT instance_uuid, request_id, action, start_time, updated_at, message FROM {shadow}instance_actions
- WHERE instance_uuid IN ({names})
+ WHERE instance_uuid IN ({names}) ORDER BY id
 """
 CLOCKS = {
     "mysql": "SELECT UTC_TIMESTAMP()",
@@ -113,7 +113,8 @@ class NovaDatabase:
         for engine in self._engines:
             for shadow in ("", "shadow_"):
                 for row in self._named(engine, ACTIONS, list(found), shadow=shadow):
-                    found[row["instance_uuid"]].append(_action(row))
+                    known = found[row["instance_uuid"]]
+                    known.append(_action(row, len(known)))
         return [found[uuid] for uuid, _ in wanted]
 
     def _clock(self) -> int:
@@ -217,10 +218,10 @@ def floating_ips(network_info: Optional[str]) -> int:
     )
 
 
-def _action(row: Mapping[str, Any]) -> Action:
+def _action(row: Mapping[str, Any], rank: int) -> Action:
     start = _time(row["start_time"])
     finish = _time(row["updated_at"]) if row["updated_at"] else start
-    return Action(start, finish, row["action"], row["request_id"], row["message"] == "Error")
+    return Action(start, finish, row["action"], row["request_id"], row["message"] == "Error", rank)
 
 
 def _time(value: Any) -> int:

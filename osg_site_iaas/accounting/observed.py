@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from osg_site_iaas.accounting.model import Action, Place, Server, Sighting, Size, State
+from osg_site_iaas.accounting.model import Action, Place, Server, Sighting, Size, State, in_order
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.accounting.usage import MATTERS
 
@@ -72,9 +72,9 @@ class Observed:
                 if any(a.name == "create" for a in found or ()):  # instead of what stood for it
                     db.execute("DELETE FROM action WHERE server = ? AND request = ''", (number,))
                 db.executemany(
-                    "INSERT OR REPLACE INTO action VALUES (?,?,?,?,?,?)",
+                    "INSERT OR REPLACE INTO action VALUES (?,?,?,?,?,?,?)",
                     [
-                        (number, a.request, a.name, a.start, a.finish, a.failed)
+                        (number, a.request, a.name, a.start, a.finish, a.failed, a.rank)
                         for a in found or ()
                         if a.name in MATTERS
                     ],
@@ -174,7 +174,7 @@ class Observed:
             self._sight(db, int(number or 0), one.sighting)
             if quiet:
                 db.execute(
-                    "INSERT INTO action VALUES (?, '', 'create', ?, ?, 0)",
+                    "INSERT INTO action VALUES (?, '', 'create', ?, ?, 0, 0)",
                     (number, one.created, one.launched),
                 )
             return True
@@ -226,7 +226,9 @@ class Observed:
             )
         for row in self._store.rows(f"SELECT * FROM action WHERE server IN ({marks})", numbers):  # noqa: S608
             actions[row["server"]].append(
-                Action(row["start"], row["finish"], row["name"], row["request"], bool(row["failed"]))
+                Action(
+                    row["start"], row["finish"], row["name"], row["request"], bool(row["failed"]), row["rank"]
+                )
             )
         return [_known(row, sightings[row["id"]], actions[row["id"]]) for row in rows]
 
@@ -248,7 +250,7 @@ def _known(row: sqlite3.Row, sightings: Sequence[Sighting], actions: Iterable[Ac
         uuid=row["uuid"],
         created=row["created"],
         sightings=tuple(sightings),
-        actions=tuple(sorted(actions)),
+        actions=tuple(in_order(actions)),
         ended=row["ended"],
         launched=row["launched"],
         vanished=bool(row["vanished"]),

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Iterator, Optional, Sequence
 from osg_site_iaas.errors import AccountingError
 
 FILE = "accounting.sqlite"
-VERSION = 1  # of the schema below; stored in the file as user_version
+VERSION = 2  # of the schema below; stored in the file as user_version
 
 SCHEMA = """
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -33,7 +33,8 @@ CREATE TABLE sighting (
 CREATE INDEX sighting_server ON sighting (server, at);
 CREATE TABLE action (
     server INTEGER NOT NULL, request TEXT NOT NULL, name TEXT NOT NULL, start INTEGER NOT NULL,
-    finish INTEGER NOT NULL, failed INTEGER NOT NULL, PRIMARY KEY (server, request, name)) WITHOUT ROWID;
+    finish INTEGER NOT NULL, failed INTEGER NOT NULL, rank INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (server, request, name)) WITHOUT ROWID;
 CREATE TABLE slice (
     id INTEGER PRIMARY KEY, server INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
     size INTEGER NOT NULL, wall INTEGER NOT NULL, others TEXT NOT NULL, last TEXT NOT NULL,
@@ -47,6 +48,8 @@ CREATE INDEX slice_end ON slice (end, id);
 CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 """
+# what brings a state of an earlier version to the next one
+UPGRADES = {1: ("ALTER TABLE action ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",)}
 
 
 class Store:
@@ -140,6 +143,19 @@ class Store:
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             return
+        if version in UPGRADES and not readonly:
+            with self.transaction() as db:
+                for older in range(version, VERSION):
+                    for statement in UPGRADES[older]:
+                        db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            return
+        if version in UPGRADES:
+            raise AccountingError(
+                f"the accounting state is of an earlier release (version {version})",
+                where=str(self.file),
+                todo="the next run of the probe brings it up to date",
+            )
         raise AccountingError(
             f"the accounting state has version {version}, and this program knows {VERSION}",
             where=str(self.file),

@@ -6,7 +6,7 @@ an action, the size before a resize) comes from sightings of the server's row; d
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple, Sequence, TypeVar, Union
 
 from osg_site_iaas.accounting.model import (
@@ -18,6 +18,7 @@ from osg_site_iaas.accounting.model import (
     Sighting,
     Size,
     State,
+    in_order,
 )
 
 # a delete that ends this close to the server's end was its end; with more between, it was a soft delete
@@ -43,7 +44,8 @@ _AFTER = {
 _RESIZE = frozenset({"resize", "revertResize"})
 _HEAL = frozenset({"rebuild", "evacuate"})  # what is stopped stays so; what is in error runs again
 _MOVE = frozenset({"migrate", "live-migration"})
-MATTERS = frozenset({"create", "delete", *_AFTER, *_RESIZE, *_HEAL, *_MOVE})
+_PROOF = frozenset({"confirmResize", "revertResize"})  # only of a resize that was done
+MATTERS = frozenset({"create", "delete", "confirmResize", *_AFTER, *_RESIZE, *_HEAL, *_MOVE})
 
 T = TypeVar("T")
 Marks = frozenset[Assumed]
@@ -52,9 +54,10 @@ Steps = list[tuple[int, T, Marks]]  # from that time on it is this
 
 
 class _Placed(NamedTuple):
-    """A sighting, and the time from which it tells what is."""
+    """A sighting, the time from which it tells what is, and the number of actions that are behind it."""
 
     at: int
+    done: int
     sighting: Sighting
 
 
@@ -99,13 +102,13 @@ def _finished(server: Server) -> tuple[Action, ...]:
 
     One that is under way has no effect yet: Nova's list does not tell its end from its last event's begin.
     """
-    known = sorted(action for action in server.actions if action.name in MATTERS)
+    known = in_order(a for a in server.actions if a.name in MATTERS and a.name != "confirmResize")
     limits = [action.start for action in known[1:]]
     if server.ended is None and server.sightings[-1].busy and known:
         known.pop()
     out = []
     for index, action in enumerate(known):
-        if action.failed and action.name != "create":
+        if action.failed and action.name != "create" and not _done_all_the_same(action, server):
             continue
         finish = max(action.finish, action.start)
         if action.name == "create" and server.launched is not None:
@@ -119,17 +122,80 @@ def _finished(server: Server) -> tuple[Action, ...]:
     return tuple(out)
 
 
+def _done_all_the_same(failed: Action, server: Server) -> bool:
+    """Whether a resize that Nova calls an error was done: one that a second host took after the first could not is.
+
+    It was if it was confirmed or reverted, or if the server is seen with another size after it than before.
+    """
+    if failed.name != "resize":
+        return False
+    others = in_order(a for a in server.actions if a is not failed and a.name in (_RESIZE | _PROOF))
+    following = next((a for a in others if a.start >= failed.start), None)
+    if following is not None and following.name in _PROOF:
+        return True
+    quiet = [one for one in server.sightings if not one.busy]
+    before = next((one for one in reversed(quiet) if one.at < failed.start), None)
+    after = next((one for one in quiet if one.at > failed.start), None)
+    if before is None or after is None or before.size == after.size:
+        return False
+    return not any(before.at <= other.start <= after.at for other in others)
+
+
 def _place(sightings: Sequence[Sighting], actions: Sequence[Action]) -> tuple[_Placed, ...]:
     """Sightings in order. What was seen while an action's last step was being written is its result: at its end."""
     starts = [action.start for action in actions]
-    out = []
+    out: list[_Placed] = []
     for sighting in sightings:
         at = sighting.at
         index = bisect_right(starts, at) - 1
-        if not sighting.busy and index >= 0:
+        done = _behind(sighting, actions[: index + 1], out)
+        if not sighting.busy and done > index >= 0:
             at = max(at, actions[index].finish)
-        out.append(_Placed(at, sighting))
-    return tuple(sorted(out, key=lambda found: found.at))
+        out.append(_Placed(at, done, sighting))
+    return tuple(sorted(out, key=lambda found: found[:2]))
+
+
+def _behind(sighting: Sighting, begun: Sequence[Action], placed: Sequence[_Placed]) -> int:
+    """How many of the actions that had begun by the row's update the row is the result of."""
+    done = len(begun)
+    if sighting.busy and done and sighting.at <= begun[-1].finish:
+        done -= 1
+    while done:
+        last = begun[done - 1]
+        if last.finish < sighting.at or _is_result(sighting, last, placed, begun[: done - 1]):
+            return done
+        if last.start < sighting.at:
+            return done - 1
+        done -= 1
+    return 0
+
+
+def _is_result(
+    sighting: Sighting, action: Action, placed: Sequence[_Placed], earlier: Sequence[Action]
+) -> bool:
+    """Whether a row at rest, written between an action's start and its end, is as the action has left it.
+
+    Times are whole seconds, so a row written just before the action may carry the second in which it began; then
+    what the row says decides.
+    """
+    if sighting.state is State.BUILDING:
+        return False  # at rest for a moment, between the steps of a create
+    if action.name == "resize":
+        # a resize always changes the size, if there was none since the sighting before
+        last = next((found for found in reversed(placed) if not found.sighting.busy), None)
+        if last is not None and last.done > len(earlier):
+            return True
+        if last is not None and not any(a.name in _RESIZE and a.finish >= last.at for a in earlier):
+            return last.sighting.size != sighting.size
+    if sighting.at > action.start and not sighting.busy:
+        return True
+    if action.name == "resize":
+        return sighting.state is None
+    if action.name == "revertResize":
+        return sighting.state is not None
+    if action.name in _AFTER:
+        return sighting.state is _AFTER[action.name]
+    return sighting.state is not State.ERROR
 
 
 def _states(server: Server, actions: Sequence[Action], placed: Sequence[_Placed]) -> Steps[State]:
@@ -137,8 +203,8 @@ def _states(server: Server, actions: Sequence[Action], placed: Sequence[_Placed]
     steps: Steps[State] = [(server.created, State.BUILDING, _SURE)]
     recorded = {action.request for action in server.actions if action.name == "create"}
     changes: list[tuple[int, int, Union[Action, Sighting]]] = [
-        *((action.finish, 0, action) for action in actions),
-        *((found.at, 1, found.sighting) for found in placed),
+        *((action.finish, 2 * index + 1, action) for index, action in enumerate(actions)),
+        *((found.at, 2 * found.done, found.sighting) for found in placed),
     ]
     for at, _, change in sorted(changes, key=lambda change: change[:2]):
         state = steps[-1][1]
@@ -172,14 +238,15 @@ def _after(action: Action, state: State, server: Server) -> State:
 
 def _sizes(server: Server, actions: Sequence[Action], placed: Sequence[_Placed]) -> Steps[Size]:
     """What the server has, from when on. Between two resizes nobody looked between, it is assumed."""
-    resizes = [action for action in actions if action.name in _RESIZE]
+    numbers = [index for index, action in enumerate(actions) if action.name in _RESIZE]
+    resizes = [actions[index] for index in numbers]
     begins = [server.created, *(action.finish for action in resizes)]
     stretches: list[Steps[Size]] = [[] for _ in begins]
     for found in placed:
         # while a resize is under way the row shows the old size or the new one
         if found.sighting.busy and any(a.start <= found.at <= a.finish for a in resizes):
             continue
-        index = max(bisect_right(begins, found.at) - 1, 0)
+        index = bisect_left(numbers, found.done)
         steps = stretches[index]
         if not steps:
             steps.append((begins[index], found.sighting.size, _SURE))

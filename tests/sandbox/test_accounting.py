@@ -20,9 +20,6 @@ pytest_plugins = ("accounting_fixtures",)
 NAMED = "OSG_SITE_IAAS_TEST_SANDBOX"
 
 
-# Seen to fail once in four runs, beside heavy load: all of it was charged at the size before the resize. Not understood
-# yet, so it must not decide about a whole run of the suite; what it found is in docs/accounting.md.
-@pytest.mark.long
 def test_a_server_that_does_everything_counts_as_by_hand(servers: Servers, probe: Probe) -> None:
     server = servers.create("does <everything> & é")
     launched = instant(servers.row(server)["OS-SRV-USG:launched_at"])

@@ -151,6 +151,18 @@ def test_state_of_a_later_release_is_not_touched(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def test_state_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    Store(tmp_path).db.close()
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("ALTER TABLE action DROP COLUMN rank")
+        db.execute("PRAGMA user_version=1")
+    with pytest.raises(AccountingError, match="earlier release"):
+        Store(tmp_path, readonly=True)
+    with Store(tmp_path) as store:
+        assert store.number("SELECT count(rank) FROM action") == 0
+        assert store.number("PRAGMA user_version") == VERSION
+
+
 def test_reading_needs_a_state(tmp_path: Path) -> None:
     with pytest.raises(AccountingError, match="no accounting state"):
         Store(tmp_path, readonly=True)
