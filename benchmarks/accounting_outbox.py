@@ -132,7 +132,7 @@ def peer(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     from world import PROBE_CONFIG
 
-    (folder / "ProbeConfig").write_text(PROBE_CONFIG.format(host="127.0.0.1:1", folder=folder))
+    (folder / "ProbeConfig").write_text(PROBE_CONFIG.format(host="127.0.0.1:1", folder=folder, timeout=60))
     command = [sys.executable, "-c", PEER, os.environ["OSG_SITE_IAAS_GRATIA"], str(folder / "ProbeConfig")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rate, cpu = (float(word) for word in done.stdout.split())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Callable, Optional, Sequence
 
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.ledger import Ledger
-from osg_site_iaas.accounting.send import Fate, Sender
+from osg_site_iaas.accounting.send import Fate, Outcome, Sender
 from osg_site_iaas.accounting.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,18 +50,34 @@ class Delivery:
         self._waiting = 0
         self.done = Delivered()
 
-    def run(self, bundle_size: int) -> Delivered:
-        """Send until the outbox is empty or the collector will not take more now."""
+    def run(self, bundle_size: int, *, ahead: bool = True) -> Delivered:
+        """Send until the outbox is empty or the collector will not take more now.
+
+        ``ahead``: while the collector reads a bundle, the one before it is archived and acknowledged.
+        """
         self._waiting = self._store.number("SELECT count(*) FROM slice WHERE state = 'new'")
-        while self.done.stopped is None:
-            bundle = fitting(self._ledger.pending(bundle_size))
-            if not bundle:
-                break
-            self._deliver(bundle)
+        with ThreadPoolExecutor(1, thread_name_prefix="sender") as worker:
+            taken: Pending = ()
+            after = 0
+            while bundle := fitting(self._ledger.pending(bundle_size, after=after)):
+                after = bundle[-1][0]
+                waiting = self._waiting - len(taken) - len(bundle)
+                answer = worker.submit(self._send, bundle, waiting) if ahead else None
+                self._taken(taken)
+                outcome = answer.result() if answer else self._send(bundle, waiting)
+                taken = bundle if outcome.fate is Fate.TAKEN else ()
+                if not taken:
+                    self._settle(bundle, outcome)
+                if self.done.stopped is not None:
+                    break
+            self._taken(taken)
         return self.done
 
-    def _deliver(self, bundle: Pending) -> None:
-        outcome = self._sender.send([record for _, record in bundle], self._waiting - len(bundle))
+    def _send(self, bundle: Pending, waiting: int) -> Outcome:
+        return self._sender.send([record for _, record in bundle], waiting)
+
+    def _settle(self, bundle: Pending, outcome: Outcome) -> None:
+        """What follows from the answer to a bundle."""
         if outcome.fate is Fate.TAKEN:
             self._taken(bundle)
         elif outcome.fate is Fate.LATER:
@@ -70,11 +87,13 @@ class Delivery:
             middle = len(bundle) // 2
             for half in (bundle[:middle], bundle[middle:]):
                 if self.done.stopped is None:
-                    self._deliver(half)
+                    self._settle(half, self._send(half, self._waiting - len(half)))
         else:
             self._refused(bundle[0][0], outcome.words)
 
     def _taken(self, bundle: Pending) -> None:
+        if not bundle:
+            return
         number = (self._store.note("bundle") or 0) + 1
         self._archive.put(number, bundle, self._now)
         self._ledger.acknowledge([slice_number for slice_number, _ in bundle], number)

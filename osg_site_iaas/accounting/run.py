@@ -250,7 +250,8 @@ class _Run:
         try:
             with self._parts.sender or open_sender(self._settings) as sender:
                 delivery = Delivery(self._store, self._ledger, archive, sender, self._now, self._progress)
-                done = delivery.run(self._settings.bundle_size)
+                # the library of gratia-probe-common sets signals, which only the main thread may
+                done = delivery.run(self._settings.bundle_size, ahead=self._settings.sender != "gratia")
         finally:
             archive.close()
         if done.refused:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import threading
-from contextlib import nullcontext
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Sequence
+from urllib.parse import quote_plus
 
 import pytest
 from histories import BASE
+from hypothesis import given
+from hypothesis import strategies as st
 from nova_history import expected
 from test_run import END, HOUR, steady
 from world import World
@@ -18,8 +24,9 @@ from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.deliver import BUNDLE_CHARACTERS, fitting
 from osg_site_iaas.accounting.ledger import NEW, POISON
 from osg_site_iaas.accounting.model import DAY
-from osg_site_iaas.accounting.send import Direct, Fate, Outcome, judge
+from osg_site_iaas.accounting.send import Direct, Fate, Outcome, encoded, judge
 from osg_site_iaas.accounting.settings import Collector
+from osg_site_iaas.errors import AccountingError
 from osg_site_iaas.sandbox.collector.faults import Fault
 from osg_site_iaas.sandbox.collector.server import Collector as StandIn
 
@@ -91,7 +98,9 @@ def test_a_collector_that_is_too_slow(either_world: World) -> None:
     world = either_world
     counted = fill(world)
     world.collector.faults.switch(Fault("slow", seconds=3))
-    report = world.run(END + 2 * HOUR, collector=Collector(world.collector.address, timeout=1))
+    world.aim(world.collector.address, timeout=1)
+    report = world.run(END + 2 * HOUR)
+    world.aim(world.collector.address)
     assert "no answer within 1 seconds" in report.errors[0] or world.settings.sender == "gratia"
     assert world.run(END + 3 * HOUR).ok
     exactly_once(world, counted)
@@ -178,6 +187,40 @@ def test_bundles_stay_small_enough_for_the_collector() -> None:
 )  # fmt: skip
 def test_what_an_answer_means(status: int, text: str, fate: Fate) -> None:
     assert judge(status, text).fate is fate
+
+
+@given(st.text() | st.text(alphabet='<a>/"=:# +%&\n'))
+def test_a_form_is_encoded_as_forms_are(value: str) -> None:
+    value = value.encode("utf-8", "ignore").decode()  # records hold no halves of characters
+    assert encoded(value) == quote_plus(value)
+
+
+def test_a_bundle_is_archived_while_the_next_one_is_on_its_way(world: World) -> None:
+    counted = fill(world)
+    waited: list[int] = []
+
+    class Slow(Direct):
+        """Answers once the bundle before is in the archive."""
+
+        def send(self, records: Sequence[str], waiting: int) -> Outcome:
+            archive = Archive(world.settings.folder)
+            deadline = time.monotonic() + 60
+            while waited:
+                with suppress(AccountingError, sqlite3.OperationalError):
+                    archive.get(len(waited))
+                    break
+                if time.monotonic() > deadline:
+                    return Outcome(Fate.LATER, "the bundle before was not archived")
+                time.sleep(0.01)
+            waited.append(waiting)
+            return super().send(records, waiting)
+
+    world.sender = Slow(world.settings.collector, "openstack:cloud.example.org", 10)
+    report = world.run(END + 2 * HOUR, bundle_size=10)
+    assert report.ok, report.errors
+    assert waited[-1] == 0
+    assert len(waited) > 3
+    exactly_once(world, counted)
 
 
 def test_an_endless_answer_is_cut() -> None:

@@ -42,7 +42,7 @@ PROBE_CONFIG = """<ProbeConfiguration
   ProbeName="openstack:cloud.example.org" SiteName="Example-Cloud" Grid="OSG" EnableProbe="1"
   SuppressUnknownVORecords="0" SuppressNoDNRecords="0" SuppressGridLocalRecords="0"
   QuarantineUnknownVORecords="1" BundleSize="100" MaxPendingFiles="100000" MaxStagedArchives="400"
-  UseSyslog="0" ConnectionTimeout="1" LogLevel="-1" DebugLevel="-1" LogRotate="31" DataLengthMax="0"
+  UseSyslog="0" ConnectionTimeout="{timeout}" LogLevel="-1" DebugLevel="-1" LogRotate="31" DataLengthMax="0"
   DataFileExpiration="31" QuarantineSize="200" GratiaExtension="gratia.xml" UseSSL="0"
   UseGratiaCertificates="0" CertInfoLogPattern="{folder}/none" UserVOMapFile="{folder}/none"
   CondorCEHistoryFolder="{folder}/condor" DataFolder="{folder}/data/" WorkingFolder="{folder}/tmp"
@@ -102,12 +102,13 @@ class World:
         self.settings = replace(self.settings, sender="gratia", gratia_config=folder / "ProbeConfig")
         self.aim(self.collector.address)
 
-    def aim(self, host: str) -> None:
-        """Send to that collector from now on."""
-        self.settings = replace(self.settings, collector=replace(self.settings.collector, host=host))
+    def aim(self, host: str, timeout: int = 60) -> None:
+        """Send to that collector from now on, and wait so many seconds for an answer."""
+        collector = replace(self.settings.collector, host=host, timeout=timeout)
+        self.settings = replace(self.settings, collector=collector)
         file = self.settings.gratia_config
         if file is not None:
-            file.write_text(PROBE_CONFIG.format(host=host, folder=file.parent))
+            file.write_text(PROBE_CONFIG.format(host=host, folder=file.parent, timeout=timeout))
 
     def core_seconds(self) -> dict[int, float]:
         """What the collector counts, by day since the epoch."""
