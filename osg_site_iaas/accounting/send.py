@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Mapping, Optional, Protocol, Sequence
+from typing import Any, Mapping, Optional, Protocol, Sequence
 from urllib.parse import quote
 
 import requests
@@ -57,6 +58,7 @@ class Direct:
         self._from = probe_name
         self._bundle_size = bundle_size
         self._session = self._connect()
+        self._tls = _tls(collector) if collector.ssl else {}
 
     def __enter__(self) -> Direct:
         return self
@@ -99,27 +101,21 @@ class Direct:
         try:
             with self._session.post(
                 self._collector.url, data=body, timeout=(CONNECT_TIMEOUT, self._collector.timeout), stream=True,
-                allow_redirects=False,
+                allow_redirects=False, **self._tls,
             ) as answer:  # fmt: skip
                 text = answer.raw.read(ANSWER_LIMIT, decode_content=True).decode("utf-8", "replace").strip()
                 return judge(answer.status_code, text), False
         except requests.exceptions.Timeout:
             return Outcome(Fate.LATER, f"no answer within {self._collector.timeout} seconds"), False
         except requests.exceptions.SSLError as error:
-            return Outcome(Fate.LATER, f"TLS: {_short(str(error))}"), False
+            return Outcome(Fate.LATER, f"TLS: {_cause(error)}"), False
         except (requests.exceptions.RequestException, OSError, HTTPError) as error:
-            return Outcome(Fate.LATER, f"the connection failed: {_short(str(error))}"), True
+            return Outcome(Fate.LATER, f"the connection failed: {_cause(error)}"), True
 
     def _connect(self) -> requests.Session:
         session = requests.Session()
         session.headers["Content-Type"] = "application/x-www-form-urlencoded"
         session.headers["User-Agent"] = f"osg-site-iaas/{__version__}"
-        if self._collector.ssl:
-            for file in (self._collector.certificate, self._collector.key):
-                _readable(file)
-            session.cert = (str(self._collector.certificate), str(self._collector.key))
-            if self._collector.authorities is not None:
-                session.verify = str(self._collector.authorities)
         return session
 
 
@@ -147,8 +143,45 @@ def judge(status: int, text: str) -> Outcome:
     return Outcome(Fate.LATER, words)
 
 
+def _cause(error: BaseException) -> str:
+    """What went wrong, without the words that the layers between have put around it."""
+    inner: Any = error
+    while True:
+        inside = getattr(inner, "reason", None) or next(
+            (part for part in getattr(inner, "args", ()) if isinstance(part, BaseException)), None
+        )
+        if not isinstance(inside, BaseException):
+            break
+        inner = inside
+    return _short(re.sub(r"^(?:<[^>]*>|HTTPS?Connection[^:]*): ", "", str(inner)) or type(inner).__name__)
+
+
 def _short(text: str) -> str:
     return " ".join(text.split())[:200]
+
+
+def _tls(collector: Collector) -> dict[str, Any]:
+    """What a request shows and trusts: said with each one, for a session's setting yields to REQUESTS_CA_BUNDLE."""
+    for file in (collector.certificate, collector.key):
+        _readable(file)
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(collector.certificate, collector.key, password=lambda: "")
+    except ssl.SSLError as error:
+        raise AccountingError(
+            f"{collector.certificate} and {collector.key} do not belong together, or cannot be read: {error.reason}",
+            todo="CertificateFile and KeyFile name the host's certificate and its key, in PEM, without a password",
+        ) from error
+    shown: dict[str, Any] = {"cert": (str(collector.certificate), str(collector.key))}
+    if collector.authorities is not None:
+        if not collector.authorities.exists():
+            raise AccountingError(
+                f"there is no {collector.authorities}",
+                todo="CertificateAuthorities names a file of CA certificates, or a folder such as"
+                " /etc/grid-security/certificates",
+            )
+        shown["verify"] = str(collector.authorities)
+    return shown
 
 
 def _readable(file: Path) -> None:

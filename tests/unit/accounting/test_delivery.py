@@ -223,6 +223,14 @@ def test_a_bundle_is_archived_while_the_next_one_is_on_its_way(world: World) -> 
     exactly_once(world, counted)
 
 
+def test_a_collector_that_is_not_there_is_told_in_few_words() -> None:
+    with direct(f"127.0.0.1:{free_port()}") as sender:
+        words = sender.ping().words
+    assert words.startswith("the connection failed: ")
+    assert "refused" in words
+    assert len(words) < 120
+
+
 def test_an_endless_answer_is_cut() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
