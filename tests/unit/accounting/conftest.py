@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from world import World  # noqa: E402
 
 from osg_site_iaas.sandbox.collector.server import Collector  # noqa: E402
+
+# a slow machine is no fault of what is tested
+settings.register_profile("accounting", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("accounting")
 
 # where gratia-probe-common's Python package lies, if it is not installed
 if os.environ.get("OSG_SITE_IAAS_GRATIA"):
