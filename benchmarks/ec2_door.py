@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sandbox"))
 
 import ec2_fixtures as site
@@ -30,7 +31,7 @@ class Figures(dict[str, float]):
     """Figures that are said on stderr as they come: a run takes minutes."""
 
     def __setitem__(self, name: str, value: float) -> None:
-        print(f"{name}: {value:.1f}", file=sys.stderr, flush=True)
+        print(f"{name}: {value:.3g}", file=sys.stderr, flush=True)
         super().__setitem__(name, value)
 
     def update(self, more: dict[str, float]) -> None:  # type: ignore[override]

@@ -32,7 +32,7 @@ def main() -> int:
     try:
         for name in chosen:
             print(f"\n## {name} (load {os.getloadavg()[0]:.1f})\n", flush=True)
-            more = ["--sandbox", NAME] if name == "ec2_door" else []
+            more = ["--sandbox", NAME] if name.startswith("ec2_") else []
             done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), *more], env=env, check=False)
             if done.returncode:
                 failed.append(name)

@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 from botocore.config import Config
+from ec2_bounds import watch
 
 from osg_site_iaas.sandbox import Sandbox
 from tests.sandbox_cloud import Cloud
@@ -47,7 +48,7 @@ class Door:
 
     def client(self, vo: Vo, service: str = "ec2", **config: Any) -> Any:
         config.setdefault("retries", {"total_max_attempts": 1})
-        return boto3.client(
+        client = boto3.client(
             service,
             endpoint_url=self.url,
             region_name=REGION,
@@ -55,6 +56,8 @@ class Door:
             aws_secret_access_key=vo.secret,
             config=Config(**config),
         )
+        watch(client)
+        return client
 
 
 def backend_requests(answer: dict[str, Any]) -> int:
@@ -268,3 +271,19 @@ def door(door_users: Path, tmp_path_factory: Any) -> Iterator[Door]:
 @pytest.fixture(scope="session")
 def ec2(door: Door, vo: Vo) -> Any:
     return door.client(vo)
+
+
+@pytest.fixture(scope="module")
+def way_out(admin, vo):
+    """An external network, and a router of the VO's to it."""
+    outside = admin.network.create_network(name=f"out-{secrets.token_hex(3)}", is_router_external=True)
+    admin.network.create_subnet(network_id=outside.id, ip_version=4, cidr="203.0.113.0/24", enable_dhcp=False)
+    router = vo.cloud.network.create_router(name="r", external_gateway_info={"network_id": outside.id})
+    subnet = next(one for one in vo.cloud.network.subnets(project_id=vo.project))
+    vo.cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
+    yield outside
+    vo.cloud.network.remove_interface_from_router(router, subnet_id=subnet.id)
+    vo.cloud.network.delete_router(router)
+    for address in admin.network.ips(floating_network_id=outside.id):
+        admin.network.delete_ip(address)
+    admin.network.delete_network(outside)

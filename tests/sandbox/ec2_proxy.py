@@ -23,6 +23,8 @@ TYPES = {
 # What a request to a door is about; a fault can be set for it, and what was seen tells it.
 ASKED = re.compile(rb"\b(?:Action|ClientToken)=[\w-]+")
 
+PASSED = ("content-type", "date", "server", "x-subject-token")
+
 
 class Faults:
     """``how`` is service → fault: a status, ``("slow", seconds)``, ``"drop"`` (no answer), ``"lost"`` (unsaid)."""
@@ -32,6 +34,7 @@ class Faults:
         self.how: dict[str, Any] = {}
         self.only = ""  # faults hit only methods and paths that hold this
         self.seen: list[str] = []
+        self.urls: dict[str, str] = {}  # of the proxies, by service
 
     @contextlib.contextmanager
     def set(self, only: str = "", **how: Any) -> Iterator[None]:
@@ -77,9 +80,7 @@ def handler(faults: Faults, service: str, target: str, kept: str = "") -> type[B
             if fault == "lost":
                 self.close_connection = True
                 return
-            told = {
-                k: v for k, v in answer.headers.items() if k.lower() in ("content-type", "date", "server")
-            }
+            told = {k: v for k, v in answer.headers.items() if k.lower() in PASSED}
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.reply(answer.status_code, told, answer.content)
 
@@ -97,15 +98,15 @@ def handler(faults: Faults, service: str, target: str, kept: str = "") -> type[B
 
 
 @contextlib.contextmanager
-def faulty_region(admin: Any) -> Iterator[Faults]:
-    """A region of the sandbox's catalogue whose endpoints all lead through proxies."""
+def faulty_region(admin: Any, without: tuple[str, ...] = ()) -> Iterator[Faults]:
+    """A region of the sandbox's catalogue whose endpoints all lead through proxies; some services it may lack."""
     identity = admin.identity
     faults = Faults(f"Faulty-{secrets.token_hex(3)}")
     identity.create_region(id=faults.region)
     made, servers = [], []
     for kind in TYPES:
         service = next((one for one in identity.services(type=kind)), None)
-        if service is None:
+        if service is None or kind in without:
             continue
         old = next(one for one in identity.endpoints(service_id=service.id, interface="public"))
         url = urlsplit(old.url)
@@ -114,6 +115,7 @@ def faulty_region(admin: Any) -> Iterator[Faults]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         through = f"http://127.0.0.1:{server.server_address[1]}{url.path}"
+        faults.urls[kind] = through
         for interface in ("public",):
             made.append(
                 identity.create_endpoint(

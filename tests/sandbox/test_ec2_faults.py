@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 import requests
+import yaml
 from botocore.exceptions import ClientError
 from ec2_fixtures import running_door, wait_for
 from ec2_proxy import faulty_region
@@ -175,3 +176,108 @@ def test_requests_at_once_ask_nova_once(frail, faults, vo, instance, door_users,
         assert found == [True] * 10
         lists = [line for line in faults.seen if "GET /v2.1/servers/detail" in line]
         assert len(lists) <= 2, lists
+
+
+@pytest.mark.parametrize("mode", ["secrets", "service"])
+def test_a_keystone_that_fails_is_nobodys_fault_and_a_known_key_goes_on(
+    faults, door_users, tmp_path, vo, other_vo, instance, mode
+):
+    """HTCondor holds every job of a key on 401 or 403; on 503 it waits."""
+    clouds = yaml.safe_load(door_users.read_text())
+    for entry in clouds["clouds"].values():
+        entry["auth"]["auth_url"] = f"{faults.urls['identity'].removesuffix('/v3')}/v3"
+    through = tmp_path / "clouds.yaml"
+    through.write_text(yaml.safe_dump(clouds))
+    with running_door(through, tmp_path, keystone=mode, timeout=8.0) as door:
+        known = door.client(vo)
+        assert instance in states(known)
+        for fault in (500, 503, "drop"):
+            with faults.set(identity=fault):
+                with pytest.raises(ClientError) as caught:
+                    door.client(other_vo).describe_key_pairs()
+                answer = caught.value.response
+                assert (
+                    answer["Error"]["Code"],
+                    answer["ResponseMetadata"]["HTTPStatusCode"],
+                ) == ("Unavailable", 503)
+                if mode == "secrets":
+                    assert instance in states(known)
+        assert door.client(other_vo).describe_key_pairs()["KeyPairs"] == []
+
+
+def test_a_neutron_or_a_cinder_that_fails_shortens_no_answer(faults, door_users, tmp_path, vo, instance):
+    with running_door(door_users, tmp_path, region=faults.region, timeout=8.0) as cold:
+        client = cold.client(vo)
+        for service, call in (
+            ("network", client.describe_instances),
+            ("network", client.describe_security_groups),
+            ("block-storage", client.describe_volumes),
+            ("block-storage", client.describe_tags),
+        ):
+            with (
+                faults.set(**{service.replace("-", "_"): 503}),
+                pytest.raises(ClientError, match="Unavailable"),
+            ):
+                call()
+        with faults.set(block_storage="drop"):
+            assert instance in states(client)
+
+
+@pytest.mark.parametrize("service", ["block-storage", "network"])
+def test_a_cloud_that_lacks_a_service_has_the_others(
+    admin, door_users, tmp_path, vo, image, instance, service
+):
+    with (
+        faulty_region(admin, without=(service,)) as lacking,
+        running_door(door_users, tmp_path, region=lacking.region) as door,
+    ):
+        client = door.client(vo)
+        assert instance in states(client)
+        assert image in {one["ImageId"] for one in client.describe_images()["Images"]}
+        absent = client.describe_volumes if service == "block-storage" else client.describe_addresses
+        with pytest.raises(ClientError, match="UnsupportedOperation"):
+            absent()
+        assert isinstance(client.describe_tags()["Tags"], list)
+        if service == "block-storage":
+            launched = client.run_instances(ImageId=image, InstanceType="m1.tiny", MinCount=1, MaxCount=1)
+            client.terminate_instances(InstanceIds=[launched["Instances"][0]["InstanceId"]])
+
+
+def test_ten_that_do_not_all_find_a_host_are_none_and_hold_no_quota(admin, frail, vo, image, client):
+    """Nova takes all of a launch or none. They are reported as terminated, with the reason, and are gone from Nova."""
+    # Later versions of this request no longer tell sizes.
+    hosts = admin.compute.get("/os-hypervisors/detail", microversion="2.53").json()["hypervisors"]
+    size = min(host["local_gb"] for host in hosts) // 2 + 1  # one to a host
+    name = "m1.one-to-a-host"
+    if admin.compute.find_flavor(name) is None:
+        admin.compute.create_flavor(name=name, vcpus=1, ram=64, disk=size)
+    count = len(hosts) + 3
+    before = {one.id for one in vo.cloud.compute.servers()}
+    answer = client.run_instances(ImageId=image, InstanceType=name, MinCount=count, MaxCount=count)
+    ours = [one["InstanceId"] for one in answer["Instances"]]
+    assert len(ours) == count
+    wait_for(lambda: {states(client)[one] for one in ours} == {"terminated"})
+    found = client.describe_instances(InstanceIds=ours)["Reservations"]
+    assert {i["StateReason"]["Code"] for r in found for i in r["Instances"]} == {
+        "Server.InsufficientInstanceCapacity"
+    }
+    wait_for(lambda: {one.id for one in vo.cloud.compute.servers()} <= before)
+
+
+def test_two_processes_with_one_store_make_one_server_of_a_token(door_users, tmp_path, vo, image):
+    token, found = uuid.uuid4().hex, []
+    with running_door(door_users, tmp_path, workers=2) as door:
+
+        def launch() -> None:
+            asked = {"ImageId": image, "InstanceType": "m1.tiny", "MinCount": 1, "MaxCount": 1}
+            made = door.client(vo).run_instances(**asked, ClientToken=token)
+            found.append(made["Instances"][0]["InstanceId"])
+
+        threads = [threading.Thread(target=launch) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        door.client(vo).terminate_instances(InstanceIds=found[:1])
+    assert len(found) == 6
+    assert len(set(found)) == 1

@@ -148,8 +148,8 @@ def test_requests_to_openstack_are_what_the_table_says(ec2, started, image):
     assert [i["AmiLaunchIndex"] for i in many["Instances"]] == [0, 1, 2]
     in_state(ec2, ids(many), "running")
     assert {0, 1, 2} == {one(ec2, i)["AmiLaunchIndex"] for i in ids(many)}
-    ec2.describe_instances()
-    assert backend_requests(ec2.describe_instances()) == 0
+    # Two calls within fresh_seconds, which a busy machine does not always manage.
+    wait_for(lambda: backend_requests(ec2.describe_instances()) == 0)
 
 
 def test_a_client_token_makes_one_instance(ec2, vo, started):

@@ -174,22 +174,6 @@ def test_networks_are_vpcs_and_subnets(ec2, vo, image):
     ec2.terminate_instances(InstanceIds=[launched])
 
 
-@pytest.fixture(scope="module")
-def way_out(admin, vo):
-    """An external network, and a router of the VO's to it."""
-    outside = admin.network.create_network(name=f"out-{secrets.token_hex(3)}", is_router_external=True)
-    admin.network.create_subnet(network_id=outside.id, ip_version=4, cidr="203.0.113.0/24", enable_dhcp=False)
-    router = vo.cloud.network.create_router(name="r", external_gateway_info={"network_id": outside.id})
-    subnet = next(one for one in vo.cloud.network.subnets(project_id=vo.project))
-    vo.cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
-    yield outside
-    vo.cloud.network.remove_interface_from_router(router, subnet_id=subnet.id)
-    vo.cloud.network.delete_router(router)
-    for address in admin.network.ips(floating_network_id=outside.id):
-        admin.network.delete_ip(address)
-    admin.network.delete_network(outside)
-
-
 def test_an_address_goes_from_allocation_to_release(way_out, ec2, vo, image, door):
     ec2 = door.client(vo)
     launched = ec2.run_instances(ImageId=image, InstanceType="m1.tiny", MinCount=1, MaxCount=1)["Instances"][

@@ -109,7 +109,7 @@ def _order(one: Mapping[str, Any]) -> str:
     "InstanceIds MaxResults NextToken",
     filters=FILTERS,
     tags=True,
-    requests="2 (changes, addresses); 0 within fresh_seconds; first time 5",
+    requests="2 (changes, addresses); 0 within fresh_seconds; first time 5; one for each failed launch, once",
     notes="No network interfaces: see DescribeNetworkInterfaces. Device names of volumes: see DescribeVolumes.",
 )
 def describe_instances(call: Call, parameters: Parameters) -> Answer:

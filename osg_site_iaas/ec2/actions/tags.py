@@ -221,6 +221,8 @@ def _tagged(call: Call, prefix: str) -> dict[str, Mapping[str, str]]:
         networks = call.lookups.networks(call.cloud, call.project)
         kept: Mapping[str, Mapping[str, Any]] = networks.networks if prefix == "vpc" else networks.subnets
         return {ec2_id(prefix, key): neutron_tags.tags_of(one) for key, one in kept.items()}
+    if not call.cloud.has("network"):
+        return {}
     return {ec2_id(prefix, one["id"]): neutron_tags.tags_of(one) for one in listed(call, prefix)}
 
 
