@@ -27,6 +27,7 @@ from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError, StalePlan
 from osg_site_iaas.plan import document, render
 from osg_site_iaas.plan.model import Change, Plan, Prune
+from osg_site_iaas.plan.partial import possible
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,12 +72,19 @@ def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int
         if args.json:
             terminal.dump({**reconcile.as_data(plan, prune), "applied": False, "refused": str(error)})
         raise
-    if plan.changes and not _agreed(args):
+    doable = possible(plan)
+    if plan.conflicts:
+        number = len(plan.conflicts)
+        terminal.say(
+            f"{number} declared object{'s' if number > 1 else ''} cannot be had; "
+            f"{len(plan.changes) - len(doable.changes)} changes wait for that, and {len(doable.changes)} do not"
+        )
+    if doable.changes and not _agreed(args):
         terminal.say("nothing was changed")
         return 2
-    outcome = _apply(args, site, cloud, world, plan)
-    _report(args, plan, prune, outcome, cloud)
-    return 1 if outcome.failed else 0
+    outcome = _apply(args, site, cloud, world, doable)
+    _report(args, plan, prune, outcome, cloud, doable)
+    return 1 if outcome.failed or plan.conflicts else 0
 
 
 def _check(args: argparse.Namespace, cloud: Cloud, plan: Plan, kept: Optional[reconcile.Kept]) -> None:
@@ -86,14 +94,15 @@ def _check(args: argparse.Namespace, cloud: Cloud, plan: Plan, kept: Optional[re
             f"the world or {Path(args.site).name} has changed since {args.plan} was written",
             todo="read the new plan, and write it with `plan --out`; nothing was changed",
         )
-    if plan.conflicts:
+    doable = possible(plan)
+    if plan.conflicts and not doable.changes:
         number = len(plan.conflicts)
         raise SiteError(
             f"{number} declared object{'s' if number > 1 else ''} cannot be had, so nothing was changed",
             todo="settle what stands under “In the way”",
         )
-    reconcile.guard(args, plan)
-    check_login(cloud, plan)
+    reconcile.guard(args, doable)
+    check_login(cloud, doable)
 
 
 def _agreed(args: argparse.Namespace) -> bool:
@@ -117,8 +126,11 @@ def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: World, pla
         return apply(cloud, site, world, plan, workers=args.workers, progress=tell, say=terminal.say)
 
 
-def _report(args: argparse.Namespace, plan: Plan, prune: Prune, outcome: Outcome, cloud: Cloud) -> None:
+def _report(
+    args: argparse.Namespace, plan: Plan, prune: Prune, outcome: Outcome, cloud: Cloud, doable: Plan
+) -> None:
     if args.json:
+        going = {change.ref for change in doable.changes}
         terminal.dump(
             {
                 **reconcile.as_data(plan, prune),
@@ -127,13 +139,16 @@ def _report(args: argparse.Namespace, plan: Plan, prune: Prune, outcome: Outcome
                 "failed": [
                     {"kind": c.ref.kind, "key": list(c.ref.key), "reason": why} for c, why in outcome.failed
                 ],
+                "waiting": [
+                    {"kind": c.ref.kind, "key": list(c.ref.key)} for c in plan.changes if c.ref not in going
+                ],
                 "skipped": [{"kind": c.ref.kind, "key": list(c.ref.key)} for c in outcome.skipped],
                 "requests": dict(sorted(cloud.requests.items())),
             }
         )
         return
-    if plan.changes:
-        text = f"Done: {len(outcome.done)} of {len(plan.changes)} changes."
+    if doable.changes:
+        text = f"Done: {len(outcome.done)} of {len(doable.changes)} changes."
         if outcome.failed:
             text += (
                 f" {len(outcome.failed)} failed, and {len(outcome.skipped)} wait for them; "

@@ -132,6 +132,7 @@ def _impossible(wanted: Iterable[Wanted], world: World) -> Iterator[Conflict]:
                 f"the cloud has no {services[item.ref.kind]} service",
                 "take it out of site.yml, or add the service to the catalogue",
                 item.at,
+                item.vo,
             )
         elif item.ref.kind == "role_assignment" and world.roles and item.ref.key[2] not in world.roles:
             own = item.ref.key[2] == EC2_ROLE  # named by us, not by site.yml
@@ -142,4 +143,5 @@ def _impossible(wanted: Iterable[Wanted], world: World) -> Iterator[Conflict]:
                 if own
                 else f"name one that exists ({', '.join(sorted(world.roles))}), or create it",
                 item.at,
+                item.vo,
             )

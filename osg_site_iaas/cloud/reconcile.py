@@ -14,6 +14,7 @@ from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan import safety
 from osg_site_iaas.plan.model import Plan, Prune
+from osg_site_iaas.plan.partial import possible
 
 NO_PRUNE = Prune()
 
@@ -48,16 +49,22 @@ def session(site: Site, *, workers: int = 8) -> Cloud:
 def reconcile(site: Site, limits: Limits, *, scope: Optional[Scope] = None, dry_run: bool = False) -> Result:
     """Make the cloud what the declaration, or the part of it in a scope, says; ``dry_run`` changes nothing.
 
-    Raises CloudError for what is in the way, UnsafePlan past the bound, Locked while another apply runs; nothing
-    was changed then. What failed on the way is in the outcome.
+    Raises UnsafePlan past the bound, Locked while another apply runs; nothing was changed then. Raises CloudError for
+    what is in the way, after what that does not hold up is done. What failed on the way is in the outcome.
     """
     cloud = session(site, workers=limits.workers)
     if dry_run:
-        return Result(_plan(cloud, site, limits, scope)[1], None, dict(cloud.requests))
+        made = _plan(cloud, site, limits, scope)[1]
+        if made.conflicts:
+            raise _in_the_way(made, None)
+        return Result(made, None, dict(cloud.requests))
     with held(site.cloud.secrets, patience=limits.patience):
         world, made = _plan(cloud, site, limits, scope)
-        check_login(cloud, made)
-        outcome = apply(cloud, site, world, made, workers=limits.workers)
+        doable = possible(made)
+        check_login(cloud, doable)
+        outcome = apply(cloud, site, world, doable, workers=limits.workers)
+    if made.conflicts:
+        raise _in_the_way(made, outcome)
     return Result(made, outcome, dict(cloud.requests))
 
 
@@ -71,9 +78,15 @@ def failures(outcome: Optional[Outcome]) -> list[dict[str, Any]]:
 def _plan(cloud: Cloud, site: Site, limits: Limits, scope: Optional[Scope]) -> tuple[Any, Plan]:
     world = observe(cloud, site, workers=limits.workers, scope=scope)
     made = plan(site, world, prune=limits.prune, scope=scope)
-    if made.conflicts:
-        lines = [f"{item.ref}: {item.why}\n  -> {item.todo}" for item in made.conflicts]
-        raise CloudError("these cannot be had, so nothing was changed:\n" + "\n".join(lines))
     if not limits.force:
-        safety.check(made, max_taken=limits.max_taken)
+        safety.check(possible(made), max_taken=limits.max_taken)
     return world, made
+
+
+def _in_the_way(made: Plan, outcome: Optional[Outcome]) -> CloudError:
+    lines = [f"{item.ref}: {item.why}\n  -> {item.todo}" for item in made.conflicts]
+    done = len(outcome.done) if outcome else 0
+    what = f"{done} changes that do not wait for it were made" if done else "nothing was changed"
+    if outcome and outcome.failed:
+        what += f", {len(outcome.failed)} failed ({outcome.failed[0][1]})"
+    return CloudError(f"these cannot be had, and {what}:\n" + "\n".join(lines))

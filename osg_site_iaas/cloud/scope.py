@@ -119,7 +119,7 @@ def _complete(part: Narrowed, want: dict[Ref, Wanted], have: dict[Ref, Seen]) ->
 
 
 def _taken(item: Wanted, vo: str) -> Conflict:
-    return Conflict(item.ref, f"belongs to VO {vo}", "give this one another name", item.at)
+    return Conflict(item.ref, f"belongs to VO {vo}", "give this one another name", item.at, item.vo)
 
 
 def _lacking(item: Wanted, need: Ref) -> Conflict:
@@ -128,4 +128,5 @@ def _lacking(item: Wanted, need: Ref) -> Conflict:
         f"needs {need}, which does not exist",
         "make the VO that it belongs to first, or apply the whole site.yml",
         item.at,
+        item.vo,
     )

@@ -130,6 +130,7 @@ def _declared(
             why="exists already and was not made by osg-site-iaas",
             todo="take it over with `osg-site-iaas adopt`, or give yours another name",
             at=item.at,
+            vo=item.vo,
         )
     if there.rivals and not there.ours:
         return Conflict(
@@ -137,6 +138,7 @@ def _declared(
             why=f"exists {there.rivals + 1} times, and none was made by osg-site-iaas",
             todo="rename all but the one that is meant",
             at=item.at,
+            vo=item.vo,
         )
     fixed = differing({k: v for k, v in item.create.items() if k in there.attrs}, there.attrs)
     for name, value in fixed[1].items():
@@ -145,6 +147,7 @@ def _declared(
             why=f"its {name} is {fixed[0][name]}, and cannot become {value}",
             todo="declare it as it is, or what you want under a new name",
             at=item.at,
+            vo=item.vo,
         )
     adopting = not (there.ours or rule.derived)
     attrs = {name: item.attrs[name] for name in rule.marks} if adopting and rule.marks else item.attrs

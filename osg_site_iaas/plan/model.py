@@ -152,6 +152,7 @@ class Conflict:
     why: str
     todo: str
     at: Position = Position()
+    vo: Optional[str] = None  # whose it is; None is the site's own
 
 
 @dataclass(frozen=True)

@@ -214,3 +214,36 @@ def world(rig: Rig) -> Any:  # noqa: F811
             mine = [item for item in data[member] if rig.tag in json.dumps(item)]
             found[path] = sorted(json.dumps(item, sort_keys=True) for item in mine)
     return found
+
+
+def test_what_a_member_puts_in_the_way_holds_up_its_vo_alone(rig: Rig):  # noqa: F811
+    name = f"{rig.tag}-web"
+    vos = {vo: {"access": [{"fqan": f"/{vo}/*"}], "service_users": {"pilot": {}}} for vo in ("cms", "ligo")}
+    rig.write(security_groups={name: {"vo": "cms", "rules": [{"protocol": "icmp"}]}}, vos=vos)
+    rig.apply()
+    cms, path = rig.project("cms"), f"/security-groups?name={name}"
+    ours = rig.hand.named("network", path, "security_groups", name)["id"]
+    rig.hand.send("DELETE", "network", f"/security-groups/{ours}")
+    rig.hand.post("network", "/security-groups", {"security_group": {"name": name, "project_id": cms}})
+
+    def change(data: dict[str, Any]) -> None:
+        for vo in ("cms", "ligo"):
+            data["vos"][vo]["service_users"] = {"factory": {}}
+
+    rig.rewrite(change)
+    ran = rig.run("apply", "--yes", "--force", "--json", expect=1)
+    assert [item["kind"] for item in ran.data["conflicts"]] == ["security_group"]
+    users = {
+        user["name"]: user["enabled"]
+        for user in rig.hand.get("identity", f"/users?domain_id={rig.domain_id}")["users"]
+    }
+    assert users["ligo-factory"] is True
+    assert "cms-factory" not in users  # it waits until what is in the way is settled
+    assert all("cms" in " ".join(item["key"]) for item in ran.data["waiting"])
+    for vo in ("cms", "ligo"):  # and nobody's access is kept alive by it
+        roles = f"/role_assignments?scope.project.id={rig.project(vo)}&include_names"
+        held = rig.hand.get("identity", roles)["role_assignments"]
+        assert f"{vo}-pilot" not in {item.get("user", {}).get("name") for item in held}
+    rig.run("adopt", "--yes", expect=0)
+    rig.apply("--force")
+    assert ops(rig.plan()) == []
