@@ -119,3 +119,19 @@ def test_networks_and_routers_of_a_stranger_with_forged_marks_are_left_to_him(si
         for path in made:
             hand.send("DELETE", "network", path)
         hand.send("DELETE", "identity", f"/projects/{project}")
+
+
+def test_a_register_of_buckets_that_a_member_has_written_stops_no_plan(site: Rig, member: Hand):
+    site.write(vos=vos())
+    site.apply()
+    account = site.hand.account(site.project("mine"))
+    register = "X-Account-Meta-Osg-Site-Iaas-Buckets"
+    forged = {register: "%00,..,%2e%2e,a%2Fb,?x,%1b[2J," + "x" * 100}
+    member.http.post(account, headers=forged, timeout=60).raise_for_status()
+    assert ops(site.plan()) == []
+
+    name = f"{site.tag}-bucket"
+    site.write(vos=vos(buckets={name: {}}))
+    site.apply()
+    assert site.hand.http.head(account, timeout=60).headers[register] == name
+    assert ops(site.plan()) == []

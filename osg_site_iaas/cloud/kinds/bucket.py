@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Any, Iterable, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from osg_site_iaas.cloud.connect import Forbidden
 from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
@@ -11,6 +13,7 @@ from osg_site_iaas.cloud.kinds.contents import empty
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.quota import account_headers
 from osg_site_iaas.cloud.reader import Reader
+from osg_site_iaas.declaration import accept, schema
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import Attrs, Change, KindRule, Ref, Removal, Seen, Wanted
@@ -115,7 +118,7 @@ def path(account: str, name: str) -> str:
 
 def registered(reader: Reader, project: str) -> set[str]:
     """The names of our buckets in an account."""
-    return _names(account_headers(reader, project).get(REGISTER, ""))
+    return names_in(account_headers(reader, project).get(REGISTER, ""))
 
 
 def register(work: Work, project: str, *, add: str = "", drop: str = "") -> None:
@@ -123,11 +126,11 @@ def register(work: Work, project: str, *, add: str = "", drop: str = "") -> None
     with work.lock(("register", project)):  # buckets of one account may be made at the same time
         account = work.cloud.account(project)
         answer = work.cloud.request("HEAD", "object", account, ok=(200, 204, 404))
-        names = _names(answer.headers.get(REGISTER, "")) if answer.status_code != 404 else set()
+        names = names_in(answer.headers.get(REGISTER, "")) if answer.status_code != 404 else set()
         after = (names | {add} if add else names) - {drop}
         if after == names:
             return
-        text = ",".join(quote(name, safe="") for name in sorted(after))
+        text = ",".join(sorted(after))
         if len(text) > 4000:  # what Swift keeps in one header, with a margin
             raise CloudError(
                 f"{len(after)} buckets are more than one VO's register holds",
@@ -136,8 +139,17 @@ def register(work: Work, project: str, *, add: str = "", drop: str = "") -> None
         work.cloud.request("POST", "object", account, headers={REGISTER: text})
 
 
-def _names(text: str) -> set[str]:
-    return {unquote(name) for name in text.split(",") if name}
+def names_in(text: str) -> set[str]:
+    """The names in a register, but for those that site.yml could not have declared.
+
+    The VO's members may write it too, and what a bucket cannot be called would be asked for in vain by every plan.
+    """
+    return {name for name in text.split(",") if _pattern().search(name)}
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    return accept.whole_match(schema.load()["definitions"]["bucket_name"]["pattern"])
 
 
 def _headers(attrs: Attrs) -> Mapping[str, str]:

@@ -1,0 +1,17 @@
+"""What the members of a VO may have written on its account and buckets."""
+
+import pytest
+
+from osg_site_iaas.cloud.kinds.bucket import names_in
+
+
+def test_the_register_gives_the_names_that_were_written():
+    assert names_in("") == set()
+    assert names_in("cms-data,a.b.c,x00") == {"cms-data", "a.b.c", "x00"}
+
+
+@pytest.mark.parametrize(
+    "name", ["%00", "..", "%2e%2e", "a/b", "?x=y", "Data", "ab", "x" * 64, "\x1b[2J", "abc\n", "²³¹", " "]
+)
+def test_a_name_that_no_bucket_can_have_is_not_in_the_register(name):
+    assert names_in(f"cms-data,{name}") == {"cms-data"}
