@@ -11,7 +11,7 @@ from osg_site_iaas.cloud.connect import Forbidden
 from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
 from osg_site_iaas.cloud.kinds.contents import empty
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.kinds.quota import account_headers
+from osg_site_iaas.cloud.kinds.quota import account_headers, limit_in
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration import accept, schema
 from osg_site_iaas.declaration.model import UNSET, Site
@@ -71,13 +71,12 @@ class Bucket(Kind):
         headers = reader.head("object", path(reader.cloud.account(project_id), name))
         if headers is None:
             return None
-        quota = headers.get(QUOTA, "")
         return Seen(
             Ref(self.name, (project, name)),
             f"{project_id}/{name}",
             {
                 "public_read": ".r:*" in (headers.get(READ) or ""),
-                "quota_bytes": int(quota) if quota.isdigit() else -1,
+                "quota_bytes": limit_in(headers.get(QUOTA, "")),
                 "registered": listed,
             },
             ours=MARK in headers,

@@ -134,7 +134,7 @@ class ObjectQuota(QuotaKind):
 
     def read(self, reader: Reader, project: str) -> Mapping[str, int]:
         found = account_headers(reader, project).get(OBJECT_HEADER.lower(), "")
-        return {"bytes": int(found) if found.isdigit() else -1}
+        return {"bytes": limit_in(found)}
 
     def defaults(self, reader: Reader, project: str) -> Mapping[str, int]:
         return {"bytes": -1}
@@ -143,6 +143,11 @@ class ObjectQuota(QuotaKind):
         limit = limits["bytes"]
         headers = {OBJECT_HEADER: str(limit)} if limit >= 0 else {"X-Remove-Account-Meta-Quota-Bytes": "x"}
         work.cloud.request("POST", "object", work.cloud.account(project), headers=headers)
+
+
+def limit_in(header: str) -> int:
+    """The limit that a header of the object store says, -1 for none: VOs may write some, and Swift keeps ``²``."""
+    return int(header) if header.isascii() and header.isdigit() else -1
 
 
 def account_headers(reader: Reader, project: str) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from osg_site_iaas.cloud.kinds.bucket import names_in
+from osg_site_iaas.cloud.kinds.quota import limit_in
 
 
 def test_the_register_gives_the_names_that_were_written():
@@ -15,3 +16,11 @@ def test_the_register_gives_the_names_that_were_written():
 )
 def test_a_name_that_no_bucket_can_have_is_not_in_the_register(name):
     assert names_in(f"cms-data,{name}") == {"cms-data"}
+
+
+@pytest.mark.parametrize(
+    "header,limit",
+    [("0", 0), ("5242880", 5242880), ("", -1), ("-7", -1), ("²", -1), ("1²", -1), ("٣", -1), ("5 MiB", -1)],
+)
+def test_a_quota_is_a_number_in_ascii_or_none(header, limit):
+    assert limit_in(header) == limit
