@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from osg_site_iaas import __version__
+from osg_site_iaas.declaration.read import printable
 from osg_site_iaas.errors import SiteError
 
 # name -> (module of osg_site_iaas.cli, help). A module has configure(parser) and run(args) -> exit code;
@@ -79,7 +80,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         return run(args)
     except SiteError as error:
-        print(f"osg-site-iaas {args.command}: {error}", file=sys.stderr)
+        print(printable(f"osg-site-iaas {args.command}: {error}", keep="\n"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from osg_site_iaas.declaration.read import printable
 from osg_site_iaas.plan.render import Line
 
 STYLES = {
@@ -41,13 +42,12 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def show(lines: Iterable[Line]) -> None:
     """Print lines in their colours; a terminal that has none, or a pipe, gets plain text."""
     for line in lines:
-        out.print(Text(line.text, style=STYLES.get(line.style, "")))
+        show_text(line.text, line.style)
 
 
 def show_text(text: str, style: str) -> None:
-    """Print a line that others may have written part of: what could steer a terminal is not passed on."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    out.print(Text(clean, style=STYLES.get(style, "")))
+    """Print a line that others may have written part of: what could steer a terminal is escaped."""
+    out.print(Text(printable(text), style=STYLES.get(style, "")))
 
 
 def positive(word: str) -> int:
@@ -64,8 +64,8 @@ def dump(data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A line for the person who waits; never on standard output, which may be read by a program."""
-    err.print(Text(text))
+    """Lines for the person who waits; never on standard output, which may be read by a program."""
+    err.print(Text(printable(text, keep="\n")))
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def progress(title: str, total: int = 0) -> Iterator[Callable[[str, int, int], N
     """A bar on standard error while it is a terminal; the function takes (what, done, of how many)."""
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names are in it
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -150,11 +150,14 @@ def _unreadable(path: Path, what: str, todo: str) -> DeclarationError:
     return DeclarationError([Problem(printable(str(path)), 0, 0, "", what, todo)])
 
 
-def printable(text: str) -> str:
-    """The text with whatever a terminal or a JSON writer could not take escaped."""
+def printable(text: str, keep: str = "") -> str:
+    """The text with whatever could steer a terminal, or a JSON writer could not take, escaped, but for ``keep``.
+
+    Names in OpenStack and in grids are written by others: an ESC, a line end or a bidi control would be theirs.
+    """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
 
 
 def too_many(file: str) -> Problem:

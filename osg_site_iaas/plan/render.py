@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
 
+from osg_site_iaas.declaration.read import printable
 from osg_site_iaas.plan.model import Change, Op, Plan, Ref, unmarked
 
 SIGNS = {Op.CREATE: "+", Op.ADOPT: "=", Op.UPDATE: "~", Op.DISABLE: "!", Op.REMOVE: "-"}
@@ -29,7 +30,12 @@ class Line:
 
 
 def lines(plan: Plan, *, unmanaged: int = 20) -> Iterator[Line]:
-    """The whole plan; at most so many of the objects that are not ours."""
+    """The whole plan, escaped; at most so many of the objects that are not ours."""
+    for line in _lines(plan, unmanaged):
+        yield Line(printable(line.text), line.style)
+
+
+def _lines(plan: Plan, unmanaged: int) -> Iterator[Line]:
     for title, changes in _by_vo(plan.changes):
         yield Line(title, "title")
         for change in changes:
@@ -131,10 +137,10 @@ def _short(value: Any) -> str:
     if value is None:
         return "(none)"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-    text = json.dumps(text)[1:-1] if any(ord(c) < 32 for c in text) else text
+    text = printable(text)  # before it is cut: what is escaped is longer
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def heading(ref: Ref) -> str:
     """A reference as a progress display shows it."""
-    return f"{ref.kind.replace('_', ' ')} {'/'.join(ref.key)}"
+    return printable(f"{ref.kind.replace('_', ' ')} {'/'.join(ref.key)}")

@@ -2,7 +2,7 @@
 
 from osg_site_iaas.declaration.model import Position
 from osg_site_iaas.plan.model import Change, Conflict, Held, Op, Plan, Ref
-from osg_site_iaas.plan.render import lines, summary
+from osg_site_iaas.plan.render import heading, lines, summary
 
 
 def text(plan, **options):
@@ -37,7 +37,29 @@ def test_destruction_is_spelled_out():
 
 def test_control_characters_in_a_value_cannot_move_the_cursor():
     change = Change(Op.CREATE, Ref("project", ("cms",)), after={"description": "a\x1b[2Jb\nc"})
-    assert text(Plan(changes=(change,)))[2] == "      description a\\u001b[2Jb\\nc"
+    assert text(Plan(changes=(change,)))[2] == "      description a\\x1b[2Jb\\nc"
+
+
+EVIL = "a\x1b[2J\nVO\x9b1A\u202eb\u2066\r"
+TAME = r"a\x1b[2J\nVO\x9b1A\u202eb\u2066\r"
+
+
+def test_a_name_that_a_tenant_has_written_stays_one_line_of_text():
+    ref = Ref("network", (EVIL,))
+    plan = Plan(
+        changes=(
+            Change(Op.REMOVE, ref, vo=EVIL),
+            Change(Op.UPDATE, Ref("r", ("x",)), {"n": [EVIL]}, {"n": []}),
+        ),
+        held=(Held(ref, f"why {EVIL}"),),
+        conflicts=(Conflict(ref, "why", f"do {EVIL}"),),
+        unmanaged=(ref,),
+        unknown=(Held(ref, "why"),),
+    )
+    shown = text(plan)
+    assert [line for line in shown if not line.isprintable()] == []
+    assert {f"VO {TAME}", f"  - network {TAME}", f"      n: - {TAME}", f"  ? network {TAME}"} < set(shown)
+    assert heading(ref) == f"network {TAME}"
 
 
 def test_many_strangers_are_counted():
