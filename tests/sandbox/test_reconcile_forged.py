@@ -135,3 +135,22 @@ def test_a_register_of_buckets_that_a_member_has_written_stops_no_plan(site: Rig
     site.apply()
     assert site.hand.http.head(account, timeout=60).headers[register] == name
     assert ops(site.plan()) == []
+
+
+def test_what_a_member_marks_as_ours_still_keeps_its_project(site: Rig, member: Hand):
+    """The last one: its VO goes."""
+    site.write(vos=vos())
+    site.apply("--prune")
+    mark = f"[osg-site-iaas {site.domain}]"
+    image = {"name": f"{site.tag}-own", "disk_format": "raw", "container_format": "bare", "description": mark}
+    member.post("image", "/images", image)
+    member.post("volume", "/volumes", {"volume": {"size": 1, "name": f"{site.tag}-own", "description": mark}})
+    site.write(vos={"cms": vos()["cms"]})
+    site.apply("--prune", "--force")  # which disables it
+    plan = site.plan("--prune")
+    assert [c for c in ops(plan) if "project" in c] == []
+    (held,) = [item["why"] for item in plan["held"] if item["kind"] == "project"]
+    project = site.project("mine")
+    images = site.hand.get("image", f"/images?owner={project}&visibility=all")["images"]  # other tests' too
+    assert f" {len(images)} images" in held
+    assert " 1 volumes" in held

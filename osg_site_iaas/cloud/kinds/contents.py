@@ -32,6 +32,9 @@ class Holding:
     paged: bool = True
     slow: bool = False  # gone some time after the service has said yes
     counts: bool = True  # a project that has only others of these is empty
+    marked: bool = (
+        False  # the site makes such things there too; elsewhere our mark is a word of the VO's members
+    )
 
 
 HOLDINGS = (
@@ -43,9 +46,9 @@ HOLDINGS = (
     ),
     Holding("images", "image", "/images?visibility=all", "images", "/images/{id}", query="owner"),
     Holding("floating IPs", "network", "/floatingips", "floatingips", "/floatingips/{id}", paged=False),
-    Holding("routers", "network", "/routers", "routers", "/routers/{id}", paged=False),
-    Holding("ports", "network", "/ports", "ports", "/ports/{id}", paged=False),
-    Holding("networks", "network", "/networks", "networks", "/networks/{id}", paged=False),
+    Holding("routers", "network", "/routers", "routers", "/routers/{id}", paged=False, marked=True),
+    Holding("ports", "network", "/ports", "ports", "/ports/{id}", paged=False, marked=True),
+    Holding("networks", "network", "/networks", "networks", "/networks/{id}", paged=False, marked=True),
     # every project that was ever looked at has one
     Holding(
         "security groups",
@@ -55,6 +58,7 @@ HOLDINGS = (
         "/security-groups/{id}",
         paged=False,
         counts=False,
+        marked=True,
     ),
 )
 
@@ -65,12 +69,14 @@ class NotEmpty(CloudError):
 
 def count(reader: Reader, project: str) -> Mapping[str, int]:
     """How many things of each sort are in the project that are not ours to remove; one request a sort."""
+    domain = reader.site.cloud.domain
     found = {}
     for holding in HOLDINGS:
         if holding.counts:
             items = _list(reader.cloud, holding, project)
-            domain = reader.site.cloud.domain
-            found[holding.name] = sum(not is_marked(item.get("description"), domain) for item in items)
+            found[holding.name] = sum(
+                not (holding.marked and is_marked(item.get("description"), domain)) for item in items
+            )
     if reader.cloud.has("object"):
         try:
             found["objects"] = _objects(reader, project)
