@@ -6,7 +6,7 @@ from typing import Any, Iterable
 
 from osg_site_iaas.cloud.connect import Conflicting, Missing
 from osg_site_iaas.cloud.kind import Kind, Work, described, mib, project_ref, required_id
-from osg_site_iaas.cloud.kinds.keystone import forget
+from osg_site_iaas.cloud.kinds.keystone import domain_ref, forget
 from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.declaration.model import Flavour as Declared
@@ -81,15 +81,21 @@ class Flavour(Kind):
         forget(work, "compute", f"/flavors/{required_id(change)}")
 
     def _replace(self, work: Work, change: Change, old: str) -> None:
-        """Delete and make anew. Killed in between, the next run finds it missing and makes it."""
+        """Delete and make anew, for those who may use it, access given by hand included.
+
+        Killed in between, the next run finds it missing and makes it, and no longer knows what was given by hand:
+        Nova has no two flavours of one name, and forgets who may use one with it.
+        """
         name = change.ref.key[0]
         declared = next(item for item in work.site.flavours if item.name == name)
+        users = [work.ids.get(project_ref(work.site.vo(vo).project)) for vo in _users(declared)]
+        projects = [project for project in users if project]  # another is granted as soon as it exists
+        if declared.vos is not UNSET:
+            projects += _strangers(work, old, but=projects)
         forget(work, "compute", f"/flavors/{old}")
         work.ids[change.ref] = new = self._make(work, name, _attrs(declared, work.site.cloud.domain))
-        for vo in _users(declared):
-            project = work.ids.get(project_ref(work.site.vo(vo).project))
-            if project:  # else it is granted as soon as it exists
-                grant(work, new, project)
+        for project in projects:
+            grant(work, new, project)
 
     def _make(self, work: Work, name: str, attrs: Attrs) -> str:
         body: dict[str, Any] = {API.get(size, size): attrs[size] for size in SIZES}
@@ -123,6 +129,26 @@ def _attrs(flavour: Declared, domain: str) -> dict[str, Any]:
         "properties": dict(sorted(flavour.properties.items())),
         "description": marked("", domain),
     }
+
+
+def _strangers(work: Work, flavour: str, *, but: Iterable[str]) -> list[str]:
+    """The projects that may use a private flavour by somebody's hand: what is of our own is as it is declared."""
+    try:
+        entries = work.cloud.get("compute", f"/flavors/{flavour}/os-flavor-access")["flavor_access"]
+    except Missing:  # it is public, or gone
+        return []
+    found = []
+    for project in sorted({entry["tenant_id"] for entry in entries}.difference(but)):
+        try:
+            item = work.cloud.get("identity", f"/projects/{project}")["project"]
+        except Missing:  # Nova does not hear of a project's end
+            continue
+        ours = TAG in item.get("tags", ()) and item["domain_id"] == work.ids.get(
+            domain_ref(work.site.cloud.domain)
+        )
+        if not ours:
+            found.append(project)
+    return found
 
 
 def grant(work: Work, flavour: str, project: str) -> None:
