@@ -33,6 +33,7 @@ def test_exit_codes_and_the_shape_of_json(rig: Rig):  # noqa: F811
         "site",
         "requests",
         "prune",
+        "unknown",
     } == set(planned.data)
     created = planned.data["changes"][0]
     assert {"op", "kind", "key", "id", "vo", "line", "before", "after", "create", "contents"} == set(created)
@@ -77,7 +78,8 @@ def test_a_plan_that_prunes_is_carried_out_as_it_was_made(rig: Rig):  # noqa: F8
     rig.rewrite(lambda data: data["vos"].pop("icecube"))
     file = rig.folder / "plan.json"
     rig.run("plan", "--prune", "--out", str(file), expect=2)
-    rig.run("apply", "--yes", "--plan", str(file), expect=0)
+    assert "1 of 2 VOs (50 %)" in rig.run("apply", "--yes", "--plan", str(file), expect=1).err
+    rig.run("apply", "--yes", "--force", "--plan", str(file), expect=0)
     project = rig.hand.named("identity", f"/projects?domain_id={rig.domain_id}", "projects", "icecube")
     assert project["enabled"] is False
 
