@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import AbstractSet as Set
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.reader import Reader
-from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.declaration.model import VO, Site
 from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import Change, KindRule, Ref, Seen, Wanted, unmarked
 
@@ -108,6 +109,19 @@ class Kind:
 def project_ref(project: str) -> Ref:
     """The reference to a VO's project."""
     return Ref("project", (project,))
+
+
+def split(
+    stated: Set[str], values: Mapping[str, Any], names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attributes that site.yml states, and those that are for a creation only; ``names`` are site.yml's."""
+    said = {name: value for name, value in values.items() if names.get(name, name) in stated}
+    return said, {name: value for name, value in values.items() if name not in said}
+
+
+def in_use(vo: VO) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``enabled`` of what a VO has: whoever has disabled it by hand must not find it enabled by the next apply."""
+    return split(vo.stated if vo.enabled else {"enabled"}, {"enabled": vo.enabled})
 
 
 def required_id(change: Change) -> str:

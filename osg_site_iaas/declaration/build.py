@@ -139,6 +139,7 @@ class _Build:
         given = self.convert(path, _plain(entry), fields.FLAVOUR)
         if "vos" in given:
             given["vos"] = _names(given["vos"])
+        given["stated"] = _stated(entry)
         return Flavour(name=name, at=self.at(path), **{"vcpus": 1, "ram": 1, **_texts(given)})
 
     def network(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Network:
@@ -146,6 +147,7 @@ class _Build:
             **entry,
             **_copied(entry, "provider"),
             "subnets": self.each(entry, path, "subnets", self.subnet),
+            "stated": _stated(entry),
         }
         return Network(name=name, at=self.at(path), **given)
 
@@ -157,7 +159,7 @@ class _Build:
             for server in self.convert((*path, "dns"), {index: text}, {index: fields.address}).values()
             if text is not None
         )
-        return Subnet(name=name, **{"cidr": "", **given})
+        return Subnet(name=name, stated=_stated(entry), **{"cidr": "", **given})
 
     def router(self, path: Path_, name: str, entry: Mapping[str, Any]) -> Router:
         return Router(name=name, at=self.at(path), **{**entry, "subnets": _names(entry.get("subnets"))})
@@ -181,7 +183,7 @@ class _Build:
         given["vos"] = _names(given.get("vos"))
         if given["vos"]:
             given.setdefault("visibility", "shared")
-        return Image(name=name, at=self.at(path), **_texts(given))
+        return Image(name=name, at=self.at(path), stated=_stated(entry), **_texts(given))
 
     def identity_provider(self, path: Path_, name: str, entry: Mapping[str, Any]) -> IdentityProvider:
         given = {
@@ -203,7 +205,7 @@ class _Build:
             for user, said in _mapping(entry, "service_users").items()
         )
         given["buckets"] = self.each(entry, path, "buckets", self.bucket)
-        return VO(name=name, at=self.at(path), **given)
+        return VO(name=name, at=self.at(path), stated=_stated(entry), **given)
 
     def access(self, path: Path_, entry: Mapping[str, Any]) -> Access:
         return Access(
@@ -222,6 +224,7 @@ class _Build:
             quota_bytes=given.get("quota", UNSET),
             public_read=given.get("public_read", False),
             at=self.at(path),
+            stated=_stated(entry),
         )
 
     def accounting(self, entry: Mapping[str, Any]) -> Accounting:
@@ -237,6 +240,11 @@ def _mapping(data: Any, key: str) -> Mapping[str, Any]:
     """The mapping under a key; nothing written there is an empty one."""
     found: Mapping[str, Any] = data.get(key) or Entries()
     return found
+
+
+def _stated(entry: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the entry that have a value."""
+    return frozenset(_plain(entry))
 
 
 def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:

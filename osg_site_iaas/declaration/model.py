@@ -1,4 +1,5 @@
 """What a site.yml says, as values. Absent is UNSET or an empty collection, never a guessed OpenStack default.
+Where many read a value as plain truth it has its default instead, and ``stated`` holds the names that are written.
 
 Sizes are integers in the unit that the field's name or comment states; names are the site's own, never
 OpenStack ids.
@@ -30,6 +31,11 @@ Scalar = Union[str, int, bool]
 NOTHING: Mapping[str, Scalar] = MappingProxyType({})
 NO_QUOTA: Mapping[str, int] = MappingProxyType({})
 NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+
+
+def _stated() -> frozenset[str]:
+    """The names that an entry of site.yml holds: what it does not state is given at a creation, and then left alone."""
+    return field(default=frozenset(), compare=False, repr=False)
 
 
 # Functions, because before Python 3.12 a dataclass takes an unhashable proxy for a mutable default.
@@ -114,6 +120,7 @@ class Flavour:
     properties: Mapping[str, str] = field(default_factory=_no_properties)  # extra specs
     vos: Union[tuple[str, ...], Unset] = UNSET
     at: Position = Position()
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ class Subnet:
     dhcp: bool = True
     dns: tuple[str, ...] = ()
     pool: Optional[tuple[str, str]] = None  # first and last address handed out
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,7 @@ class Network:
     mtu: Union[int, Unset] = UNSET
     subnets: tuple[Subnet, ...] = ()
     at: Position = Position()
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)
@@ -188,6 +197,7 @@ class Image:
     properties: Mapping[str, str] = field(default_factory=_no_properties)
     vos: tuple[str, ...] = ()  # VOs it is shared with
     at: Position = Position()
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)
@@ -239,6 +249,7 @@ class Bucket:
     quota_bytes: Union[int, Unset] = UNSET
     public_read: bool = False
     at: Position = Position()
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)
@@ -256,6 +267,7 @@ class VO:
     buckets: tuple[Bucket, ...] = ()
     reporting_name: Optional[str] = None  # VO name in accounting records, where it is not ``name``
     at: Position = Position()
+    stated: frozenset[str] = _stated()
 
 
 @dataclass(frozen=True)

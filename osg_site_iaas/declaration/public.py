@@ -10,7 +10,7 @@ from typing import Any, Mapping
 from osg_site_iaas.declaration.model import VO, Network, Position, Secret, Site
 from osg_site_iaas.errors import SiteError
 
-_LEFT_OUT = ("at", "positions", "file", "secrets")
+_LEFT_OUT = ("at", "positions", "file", "secrets", "stated")
 _SITE = (
     "vos",
     "flavours",

@@ -3,7 +3,8 @@
 The life of an object:
 
 1. declared, absent: create.
-2. declared, ours: update the declared attributes that differ; attributes that are not declared are left alone.
+2. declared, ours: update the declared attributes that differ; attributes that are not declared are left alone, and
+   shown where they are not as they were made.
 3. declared, there, not ours: a conflict, until ``adopt`` puts our mark on it. What else differs is then case 2.
 4. ours, no longer declared, gives access: remove.
 5. ours, no longer declared, holds data or machines: held; with ``--prune`` it is disabled first, and removed by
@@ -22,6 +23,7 @@ from osg_site_iaas.plan.model import (
     Conflict,
     Held,
     KindRule,
+    Left,
     Op,
     Plan,
     Prune,
@@ -78,6 +80,7 @@ def diff(
         managed=managed,
         vos_seen=tuple(sorted(_vos(have.values()))),
         vos_wanted=tuple(sorted(_vos(want.values()))),
+        left=tuple(sorted(_left(want.values(), have), key=lambda item: item.ref)),
     )
 
 
@@ -99,7 +102,9 @@ def apart(seen: Iterable[Seen]) -> list[Seen]:
 
 def adoptions(plan: Plan) -> Plan:
     """The part of a plan that takes over what exists, and nothing else."""
-    return replace(plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=(), unknown=())
+    return replace(
+        plan, changes=tuple(c for c in plan.changes if c.op is Op.ADOPT), held=(), unknown=(), left=()
+    )
 
 
 def differing(wanted: Attrs, seen: Attrs) -> tuple[Attrs, Attrs]:
@@ -116,7 +121,7 @@ def _declared(
         return Change(
             op=Op.CREATE,
             ref=item.ref,
-            after=item.attrs,
+            after=item.whole,
             create=item.create,
             needs=item.needs,
             vo=item.vo,
@@ -165,6 +170,16 @@ def _declared(
         at=item.at,
         takes_away=_taken(rule, there, before, after),
     )
+
+
+def _left(wanted: Iterable[Wanted], have: Mapping[Ref, Seen]) -> Iterator[Left]:
+    for item in wanted:
+        there = have.get(item.ref)
+        if there is not None and there.ours:
+            now = {name: there.attrs[name] for name in item.initial if name in there.attrs}
+            other = {name: value for name, value in now.items() if value != item.initial[name]}
+            if other:
+                yield Left(item.ref, other, there.vo or item.vo)
 
 
 def _undeclared(there: Seen, rule: KindRule, prune: Prune) -> _End:

@@ -23,6 +23,7 @@ def to_data(plan: Plan) -> dict[str, Any]:
             "conflicts": len(plan.conflicts),
             "unmanaged": len(plan.unmanaged),
             "unknown": len(plan.unknown),
+            "left": len(plan.left),
             "managed": dict(sorted(plan.managed.items())),
         },
         "changes": [_change(change) for change in plan.changes],
@@ -33,6 +34,7 @@ def to_data(plan: Plan) -> dict[str, Any]:
         ],
         "unmanaged": [_ref(ref) for ref in plan.unmanaged],
         "unknown": [{**_ref(item.ref), "why": item.why} for item in plan.unknown],
+        "left": [{**_ref(item.ref), "vo": item.vo, "attrs": _attrs(item.attrs)} for item in plan.left],
     }
 
 

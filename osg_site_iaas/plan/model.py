@@ -51,7 +51,10 @@ class Ref:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One object that site.yml declares. What ``attrs`` differ in can be changed; ``create`` only when it is made."""
+    """One object that site.yml declares. What ``attrs`` differ in can be changed; ``create`` only when it is made.
+
+    ``initial`` is what it gets when it is made because site.yml does not state it; whoever changes that later is right.
+    """
 
     ref: Ref
     attrs: Attrs = field(default_factory=dict)
@@ -60,6 +63,12 @@ class Wanted:
     vo: Optional[str] = None
     at: Position = Position()
     borrowed: bool = False  # may belong to somebody else: used as it is, never changed
+    initial: Attrs = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Attrs:
+        """All the attributes that it is made with."""
+        return {**self.initial, **self.attrs}
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,15 @@ class Conflict:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What of an object of ours is not as it was made, and stays so: site.yml does not state it."""
+
+    ref: Ref
+    attrs: Attrs  # as they are
+    vo: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything between the world and site.yml. ``unknown`` is what may be there, and this login cannot see.
 
@@ -169,6 +187,7 @@ class Plan:
     managed: Mapping[str, int] = field(default_factory=dict)
     vos_seen: tuple[str, ...] = ()
     vos_wanted: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
 
     def count(self, *ops: Op) -> int:
         """How many changes are of one of these operations."""

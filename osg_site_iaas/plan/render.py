@@ -44,6 +44,11 @@ def _lines(plan: Plan, unmanaged: int) -> Iterator[Line]:
         yield Line("Waiting for a word from you", "title")
         for item in plan.held:
             yield Line(f"  . {item.ref}: {item.why}", "held")
+    if plan.left:
+        yield Line("Not as it was made; site.yml does not state it: left as it is", "title")
+        for left in plan.left:
+            words = ", ".join(f"{name} {_short(value)}" for name, value in sorted(left.attrs.items()))
+            yield Line(f"  . {left.ref}: {words}", "held")
     if plan.unmanaged:
         yield Line("There, but not ours: never touched", "title")
         for ref in plan.unmanaged[:unmanaged]:
@@ -71,6 +76,7 @@ def summary(plan: Plan) -> str:
         f"{number} {word}"
         for number, word in (
             (len(plan.held), "waiting for --prune"),
+            (len(plan.left), "left as it is"),
             (len(plan.conflicts), "in the way"),
             (len(plan.unmanaged), "not ours"),
             (len(plan.unknown), "not looked at"),

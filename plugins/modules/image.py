@@ -39,7 +39,7 @@ options:
     description: What the disk is wrapped in; V(bare) unless said otherwise.
     type: str
   visibility:
-    description: Who sees it; V(shared) with O(vos), else V(private), unless said otherwise.
+    description: Who sees it; V(shared) with O(vos), else a new one is V(private). Left out, it stays as it is.
     type: str
     choices: [private, shared, community, public]
   min_disk:
@@ -49,7 +49,7 @@ options:
     description: Least memory of a flavour, a number of MiB or a size such as V(2 GiB).
     type: raw
   protected:
-    description: Whether Glance refuses to delete it; V(false) unless said otherwise.
+    description: Whether Glance refuses to delete it; left out, it stays as it is.
     type: bool
   properties:
     description: Properties that it has; others are left alone.

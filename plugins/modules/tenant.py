@@ -37,7 +37,7 @@ options:
     description: Keystone project; the VO's name unless said otherwise.
     type: str
   enabled:
-    description: Whether the VO may enter and its project works; V(true) unless said otherwise.
+    description: Whether the VO may enter and its project works. A new one does; left out, what was disabled stays so.
     type: bool
   access:
     description:
@@ -106,7 +106,7 @@ options:
         description: Most that it may hold, a size such as V(500 GiB).
         type: str
       public_read:
-        description: Whether everybody may read it; V(false) unless said otherwise.
+        description: Whether everybody may read it. Nobody may read a new one; left out, it stays as it is.
         type: bool
 extends_documentation_fragment:
   - osg.site_iaas.face

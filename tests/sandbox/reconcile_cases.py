@@ -66,6 +66,7 @@ def whole(rig: Rig) -> dict[str, Any]:
         "vos": {
             "cms": {
                 "description": "Compact Muon Solenoid",
+                "enabled": True,  # stated, so that disabling by hand is drift
                 "access": [{"fqan": "/cms/*"}],
                 "quota": {
                     "compute": {"instances": 10, "cores": 20, "ram": "40 GiB"},
@@ -77,7 +78,7 @@ def whole(rig: Rig) -> dict[str, Any]:
             },
             "icecube": {
                 "access": [{"fqan": "/icecube/*"}],
-                "buckets": {f"{t}-scratch": {"quota": "5 MiB"}},
+                "buckets": {f"{t}-scratch": {"quota": "5 MiB", "public_read": False}},
             },
         },
     }
@@ -230,8 +231,8 @@ CASES = (
     Case(
         "identity_provider",
         ("grid-{t}",),
-        _patch("/OS-FEDERATION/identity_providers", "identity_provider", enabled=False),
-        {"enabled": (False, True)},
+        _patch("/OS-FEDERATION/identity_providers", "identity_provider", authorization_ttl=7),
+        {"authorization_ttl": (7, 5760)},
         declare=lambda data, t: data["identity_providers"][f"grid-{t}"].update(authorization_ttl=60),
         declared={"authorization_ttl": (5760, 60)},
         end=("remove",),

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from osg_site_iaas.cloud.lock import held
-from tests.sandbox.reconcile_cases import many, whole
+from tests.sandbox.reconcile_cases import PATCH, many, whole
 from tests.sandbox.reconcile_kit import Rig, log_in, ops, rig, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.sandbox
+PROTECT = {"op": "replace", "path": "/protected", "value": True}
 VOS = {"cms": {"access": [{"fqan": "/cms/*"}]}, "icecube": {"access": [{"fqan": "/icecube/*"}]}}
 
 
@@ -30,6 +31,7 @@ def test_exit_codes_and_the_shape_of_json(rig: Rig):  # noqa: F811
         "held",
         "conflicts",
         "unmanaged",
+        "left",
         "site",
         "requests",
         "prune",
@@ -236,3 +238,65 @@ def test_a_key_follows_its_vo_to_another_project(rig: Rig, cloud: Any):  # noqa:
     (key,) = keys_of(rig, "cms-pilot")
     assert key["project_id"] == rig.project("cms-new")
     assert ops(rig.plan()) == []
+
+
+def test_what_was_disabled_by_hand_stays_so_until_site_yml_says_otherwise(rig: Rig):  # noqa: F811
+    rig.write(vos={"cms": {**VOS["cms"], "service_users": {"pilot": {}}}})
+    rig.apply()
+    project = rig.project("cms")
+    user = rig.hand.named("identity", f"/users?domain_id={rig.domain_id}", "users", "cms-pilot")["id"]
+    provider = f"/OS-FEDERATION/identity_providers/grid-{rig.tag}"
+    places = {f"/projects/{project}": "project", f"/users/{user}": "user", provider: "identity_provider"}
+    for path, member in places.items():
+        rig.hand.send("PATCH", "identity", path, json={member: {"enabled": False}})
+
+    def enabled() -> list[bool]:
+        return [rig.hand.get("identity", path)[member]["enabled"] for path, member in places.items()]
+
+    planned = rig.run("plan", expect=0).out
+    for line in ("project cms", "user cms-pilot", f"identity_provider grid-{rig.tag}"):
+        assert f"  . {line}: enabled false\n" in planned
+    rig.apply()
+    assert enabled() == [False, False, False]
+    rig.rewrite(lambda data: data["vos"]["cms"].update(enabled=True))
+    assert ops(rig.plan()) == ["update project cms", "update user cms-pilot"]
+    rig.apply()
+    assert enabled() == [True, True, False]
+
+
+def test_what_site_yml_does_not_state_stays_as_somebody_has_set_it(rig: Rig):  # noqa: F811
+    t, hand = rig.tag, rig.hand
+    (rig.folder / "disk.raw").write_bytes(b"x" * 2048)
+    rig.write(
+        flavours={f"{t}.small": {"vcpus": 1, "ram": "1 GiB"}},
+        networks={f"{t}-pool": {}},
+        images={f"{t}-disk": {"source": "file:disk.raw", "disk_format": "raw"}},
+        vos={"cms": {**VOS["cms"], "buckets": {f"{t}-scratch": {}}}},
+    )
+    rig.apply()
+    assert (ops(rig.plan()), rig.plan()["left"]) == ([], [])
+
+    def flavour() -> str:
+        return str(hand.named("compute", "/flavors?is_public=none", "flavors", f"{t}.small")["id"])
+
+    network = hand.named("network", "/networks", "networks", f"{t}-pool")["id"]
+    image = hand.named("image", "/images?limit=1000", "images", f"{t}-disk")["id"]
+    bucket = f"{hand.account(rig.project('cms'))}/{t}-scratch"
+    hand.post("compute", f"/flavors/{flavour()}/os-extra_specs", {"extra_specs": {"foo": "bar"}})
+    hand.send("PUT", "network", f"/networks/{network}", json={"network": {"shared": True}})
+    hand.send("PATCH", "image", f"/images/{image}", headers=PATCH, json=[PROTECT])
+    assert hand.http.post(bucket, headers={"X-Container-Read": ".r:*"}, timeout=60).status_code == 204
+
+    planned = rig.plan()
+    assert ops(planned) == []
+    assert {item["kind"]: item["attrs"] for item in planned["left"]} == {
+        "bucket": {"public_read": True},
+        "flavour": {"properties": {"foo": "bar"}},
+        "image": {"protected": True},
+        "network": {"shared": True},
+    }
+    rig.rewrite(lambda data: data["flavours"][f"{t}.small"].update(vcpus=2))
+    rig.apply()  # Nova cannot change a size: the flavour is another one
+    assert hand.get("compute", f"/flavors/{flavour()}/os-extra_specs")["extra_specs"] == {"foo": "bar"}
+    assert hand.get("image", f"/images/{image}")["protected"]
+    assert hand.get("network", f"/networks/{network}")["network"]["shared"]

@@ -8,7 +8,7 @@ from typing import Any, Iterable, Mapping
 from urllib.parse import quote
 
 from osg_site_iaas.cloud.connect import Forbidden
-from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
+from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id, split
 from osg_site_iaas.cloud.kinds.contents import empty
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.quota import account_headers, limit_in
@@ -37,7 +37,8 @@ class Bucket(Kind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         for vo in site.vos:
             for bucket in vo.buckets:
-                attrs: dict[str, Any] = {"public_read": bucket.public_read, "registered": True}
+                stated, initial = split(bucket.stated, {"public_read": bucket.public_read})
+                attrs: dict[str, Any] = {**stated, "registered": True}
                 if bucket.quota_bytes is not UNSET:
                     attrs["quota_bytes"] = bucket.quota_bytes
                 yield Wanted(
@@ -46,6 +47,7 @@ class Bucket(Kind):
                     needs=(project_ref(vo.project),),
                     vo=vo.name,
                     at=bucket.at,
+                    initial=initial,
                 )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:

@@ -23,8 +23,9 @@ class Domain(KeystoneKind):
     def desired(self, site: Site) -> Iterable[Wanted]:
         yield Wanted(
             domain_ref(site.cloud.domain),
-            {"description": marked(f"VOs of {site.site.resource}", site.cloud.domain), "enabled": True},
+            {"description": marked(f"VOs of {site.site.resource}", site.cloud.domain)},
             borrowed=True,
+            initial={"enabled": True},
         )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:

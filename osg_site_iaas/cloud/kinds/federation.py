@@ -38,13 +38,16 @@ class IdentityProvider(Kind):
         for provider in grid.providers(site):
             attrs: dict[str, Any] = {
                 "description": marked(provider.description, site.cloud.domain),
-                "enabled": True,
                 "remote_ids": sorted(provider.remote_ids),
             }
             if provider.authorization_ttl is not None:
                 attrs["authorization_ttl"] = provider.authorization_ttl
             yield Wanted(
-                provider_ref(provider.id), attrs, needs=(domain_ref(provider.domain),), at=provider.at
+                provider_ref(provider.id),
+                attrs,
+                needs=(domain_ref(provider.domain),),
+                at=provider.at,
+                initial={"enabled": True},
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud.connect import Conflicting, Missing
-from osg_site_iaas.cloud.kind import Kind, Work, described, mib, project_ref, required_id
+from osg_site_iaas.cloud.kind import Kind, Work, described, mib, project_ref, required_id, split
 from osg_site_iaas.cloud.kinds.keystone import domain_ref, forget
 from osg_site_iaas.cloud.reader import Reader, vo_of
 from osg_site_iaas.declaration.model import UNSET, Site
@@ -47,7 +48,8 @@ class Flavour(Kind):
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for flavour in site.flavours:
-            yield Wanted(flavour_ref(flavour.name), _attrs(flavour, site.cloud.domain), at=flavour.at)
+            attrs, initial = _attrs(flavour, site.cloud.domain)
+            yield Wanted(flavour_ref(flavour.name), attrs, at=flavour.at, initial=initial)
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         for item in list_flavours(reader):
@@ -92,8 +94,13 @@ class Flavour(Kind):
         projects = [project for project in users if project]  # another is granted as soon as it exists
         if declared.vos is not UNSET:
             projects += _strangers(work, old, but=projects)
+        attrs, initial = _attrs(declared, work.site.cloud.domain)
+        if "properties" in initial:  # whoever has given it some means the new one too
+            with suppress(Missing):
+                found = work.cloud.get("compute", f"/flavors/{old}/os-extra_specs")
+                initial["properties"] = found["extra_specs"]
         forget(work, "compute", f"/flavors/{old}")
-        work.ids[change.ref] = new = self._make(work, name, _attrs(declared, work.site.cloud.domain))
+        work.ids[change.ref] = new = self._make(work, name, {**initial, **attrs})
         for project in projects:
             grant(work, new, project)
 
@@ -122,13 +129,12 @@ def _users(flavour: Declared) -> tuple[str, ...]:
     return flavour.vos if isinstance(flavour.vos, tuple) else ()
 
 
-def _attrs(flavour: Declared, domain: str) -> dict[str, Any]:
-    return {
-        **{size: getattr(flavour, size) for size in SIZES},
-        "public": flavour.vos is UNSET,
-        "properties": dict(sorted(flavour.properties.items())),
-        "description": marked("", domain),
-    }
+def _attrs(flavour: Declared, domain: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What it is to be, and what it is made with."""
+    stated, initial = split(flavour.stated, {"properties": dict(sorted(flavour.properties.items()))})
+    sizes = {size: getattr(flavour, size) for size in SIZES}
+    public = flavour.vos is UNSET
+    return {**sizes, "public": public, **stated, "description": marked("", domain)}, initial
 
 
 def _strangers(work: Work, flavour: str, *, but: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from osg_site_iaas.cloud import upload
 from osg_site_iaas.cloud.connect import Conflicting, Forbidden
-from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
+from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id, split
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.neutron import own_project, own_projects
 from osg_site_iaas.cloud.reader import Reader, vo_of
@@ -50,11 +50,13 @@ class Image(Kind):
             }
             if image.source:
                 create["source"] = image.source
+            simple = {name: getattr(image, name) for name in SIMPLE}
+            if image.vos and image.visibility == "private":
+                simple["visibility"] = "shared"
+            # to name VOs is to say who may see it
+            stated, initial = split(image.stated | ({"visibility"} if image.vos else set()), simple)
             attrs: dict[str, Any] = {
-                "visibility": "shared" if image.vos and image.visibility == "private" else image.visibility,
-                "min_disk": image.min_disk,
-                "min_ram": image.min_ram,
-                "protected": image.protected,
+                **stated,
                 "tagged": True,
                 **{f"property {name}": value for name, value in sorted(image.properties.items())},
             }
@@ -62,7 +64,7 @@ class Image(Kind):
                 attrs["status"] = "active"
             if image.checksum:
                 create["checksum"] = image.checksum
-            yield Wanted(image_ref(image.name), attrs, create=create, at=image.at)
+            yield Wanted(image_ref(image.name), attrs, create=create, at=image.at, initial=initial)
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
         checksums = {image.name: image.checksum for image in reader.site.images if image.checksum}
@@ -117,8 +119,8 @@ class Image(Kind):
             work.cloud.request("POST", "image", f"/images/{image}/actions/reactivate")
         elif "status" in change.after:  # an upload that was cut off
             forget(work, "image", f"/images/{image}")
-            whole = next(w for w in self.desired(work.site) if w.ref == change.ref)
-            anew = Change(Op.CREATE, change.ref, after=whole.attrs, create=whole.create, at=change.at)
+            wanted = next(w for w in self.desired(work.site) if w.ref == change.ref)
+            anew = Change(Op.CREATE, change.ref, after=wanted.whole, create=wanted.create, at=change.at)
             work.ids[change.ref] = made = self.create(work, anew)
             for vo in _declared(work.site, change).vos:
                 project = work.ids.get(project_ref(work.site.vo(vo).project))

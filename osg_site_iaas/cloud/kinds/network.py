@@ -6,7 +6,7 @@ import ipaddress
 from collections import Counter
 from typing import Any, Iterable
 
-from osg_site_iaas.cloud.kind import Work
+from osg_site_iaas.cloud.kind import Work, split
 from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import UNSET, Site
@@ -28,10 +28,11 @@ class Network(NeutronKind):
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for network in site.networks:
+            access = {"shared": network.shared, "router:external": network.external}
+            stated, initial = split(network.stated, access, {"router:external": "external"})
             attrs: dict[str, Any] = {
                 "description": marked("", site.cloud.domain),
-                "shared": network.shared,
-                "router:external": network.external,
+                **stated,
                 "tagged": True,
             }
             if network.mtu is not UNSET:
@@ -44,6 +45,7 @@ class Network(NeutronKind):
                 needs=needed("", project, ""),
                 vo=network.vo,
                 at=network.at,
+                initial=initial,
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
@@ -81,13 +83,15 @@ class Subnet(NeutronKind):
         for network in site.networks:
             project = owner(site, network.vo)
             for subnet in network.subnets:
+                attrs, initial = _subnet_attrs(subnet, site.cloud.domain)
                 yield Wanted(
                     Ref("subnet", (project, network.name, subnet.name)),
-                    _subnet_attrs(subnet, site.cloud.domain),
+                    attrs,
                     create={"cidr": subnet.cidr, "ip_version": ipaddress.ip_network(subnet.cidr).version},
                     needs=needed("network", project, network.name),
                     vo=network.vo,
                     at=network.at,
+                    initial=initial,
                 )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:
@@ -150,15 +154,13 @@ class Subnet(NeutronKind):
         }
 
 
-def _subnet_attrs(subnet: DeclaredSubnet, domain: str) -> Attrs:
-    attrs: dict[str, Any] = {
-        "description": marked("", domain),
-        "enable_dhcp": subnet.dhcp,
-        "dns_nameservers": list(subnet.dns),
-        "tagged": True,
-    }
+def _subnet_attrs(subnet: DeclaredSubnet, domain: str) -> tuple[Attrs, Attrs]:
+    """What it is to be, and what it is made with."""
+    told = {"enable_dhcp": subnet.dhcp, "dns_nameservers": list(subnet.dns)}
+    stated, initial = split(subnet.stated, told, {"enable_dhcp": "dhcp", "dns_nameservers": "dns"})
+    attrs: dict[str, Any] = {"description": marked("", domain), **stated, "tagged": True}
     if subnet.gateway is not UNSET:
         attrs["gateway_ip"] = subnet.gateway
     if subnet.pool is not None:
         attrs["allocation_pools"] = ["-".join(subnet.pool)]
-    return attrs
+    return attrs, initial

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from osg_site_iaas.cloud.kind import Work, described, project_ref, required_id
+from osg_site_iaas.cloud.kind import Work, described, in_use, project_ref, required_id
 from osg_site_iaas.cloud.kinds import contents
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
 from osg_site_iaas.cloud.reader import VO_TAG, Reader, vo_of
@@ -22,16 +22,18 @@ class Project(KeystoneKind):
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for vo in site.vos:
+            stated, initial = in_use(vo)
             yield Wanted(
                 project_ref(vo.project),
                 {
                     **({"description": vo.description} if vo.description else {}),
-                    "enabled": vo.enabled,
+                    **stated,
                     "tags": sorted([TAG, VO_TAG + vo.name]),
                 },
                 needs=(domain_ref(site.cloud.domain),),
                 vo=vo.name,
                 at=vo.at,
+                initial=initial,
             )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:

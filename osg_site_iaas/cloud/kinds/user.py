@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud import secrets
-from osg_site_iaas.cloud.kind import Work, described, project_ref, vo_in
+from osg_site_iaas.cloud.kind import Work, described, in_use, project_ref, vo_in
 from osg_site_iaas.cloud.kinds.keystone import KeystoneKind, domain_ref
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
@@ -27,10 +27,11 @@ class User(KeystoneKind):
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for vo in site.vos:
+            stated, initial = in_use(vo)
             for user in vo.service_users:
                 attrs: dict[str, Any] = {
                     "description": marked(f"service user of {vo.name}", site.cloud.domain),
-                    "enabled": vo.enabled,
+                    **stated,
                 }
                 if user.password is not None and user.password.source == "generated":
                     attrs["password_kept"] = True  # that its file exists: a lost one is replaced
@@ -40,6 +41,7 @@ class User(KeystoneKind):
                     needs=(domain_ref(site.cloud.domain), project_ref(vo.project)),
                     vo=vo.name,
                     at=user.at,
+                    initial=initial,
                 )
 
     def observe(self, reader: Reader) -> Iterable[Seen]:

@@ -83,3 +83,91 @@ def test_no_plan_holds_a_secret(site):
     assert not {
         name for name in names if ("password" in name and name != "password_kept") or "secret" in name
     }
+
+
+SITE = """
+version: 1
+site: {resource: Test, fqdn: cloud.example.org}
+cloud: {name: test}
+identity_providers: {grid: {type: x509}}
+flavours: {small: {vcpus: 1, ram: 1 GiB%(flavour)s}}
+networks: {pool: {%(network)s subnets: {pool-v4: {cidr: 192.0.2.0/24%(subnet)s}}}}
+images: {disk: {disk_format: raw%(image)s}}
+vos: {cms: {access: [{fqan: /cms/*}], service_users: {pilot: {}}, buckets: {scratch: {%(bucket)s}}%(vo)s}}
+"""
+STATED = {
+    "flavour": ", properties: {}",
+    "network": "shared: false, external: false,",
+    "subnet": ", dhcp: true, dns: []",
+    "image": ", protected: false, min_disk: 0, min_ram: 0, visibility: private",
+    "bucket": "public_read: false",
+    "vo": ", enabled: true",
+}
+BY_HAND = {
+    "domain": {"enabled": False},
+    "project": {"enabled": False},
+    "user": {"enabled": False},
+    "identity_provider": {"enabled": False},
+    "flavour": {"properties": {"foo": "bar"}},
+    "network": {"shared": True, "router:external": True},
+    "subnet": {"enable_dhcp": False, "dns_nameservers": ["192.0.2.53"]},
+    "image": {"protected": True, "min_disk": 5, "min_ram": 1024, "visibility": "public"},
+    "bucket": {"public_read": True},
+}
+
+
+def declared(tmp_path, **said):
+    (tmp_path / "site.yml").write_text(SITE % {**dict.fromkeys(STATED, ""), **said})
+    return load(tmp_path / "site.yml")
+
+
+def planned(site):
+    """The plan after a first apply, and the changes of BY_HAND."""
+    seen = [
+        Seen(
+            item.ref,
+            str(n),
+            {**item.whole, **item.create, **BY_HAND.get(item.ref.kind, {})},
+            ours=True,
+            vo=item.vo,
+        )
+        for n, item in enumerate(desired(site))
+    ]
+    return plan(site, World(tuple(seen), {"member": "1"}, ALL))
+
+
+def test_what_site_yml_does_not_state_is_left_alone_and_shown(tmp_path):
+    made = planned(declared(tmp_path))
+    assert (made.changes, made.conflicts) == ((), ())
+    assert {item.ref.kind: item.attrs for item in made.left} == BY_HAND
+
+
+def test_what_site_yml_states_is_put_right_even_if_it_is_the_default(tmp_path):
+    made = planned(declared(tmp_path, **STATED))
+    unsaid = {"domain", "identity_provider"}  # site.yml has no words for these
+    assert {change.ref.kind: change.before for change in made.changes} == {
+        kind: attrs for kind, attrs in BY_HAND.items() if kind not in unsaid
+    }
+    assert {item.ref.kind for item in made.left} == unsaid
+
+
+def test_what_is_not_stated_is_made_with_its_default(tmp_path):
+    site = declared(tmp_path)
+    for kind, attrs in BY_HAND.items():
+        (change,) = [c for c in plan(site, World((), {"member": "1"}, ALL)).changes if c.ref.kind == kind]
+        assert set(attrs) <= set(change.after)
+        assert change.after.get("enabled", True) is True
+
+
+def test_a_vo_that_is_not_enabled_is_disabled(tmp_path):
+    site = declared(tmp_path, vo=", enabled: false")
+    seen = [
+        Seen(i.ref, "1", {**i.whole, **i.create, "enabled": True}, ours=True, vo=i.vo) for i in desired(site)
+    ]
+    made = plan(site, World(tuple(seen), {"member": "1"}, ALL))
+    assert {(c.ref.kind, c.after["enabled"]) for c in made.changes} == {("project", False), ("user", False)}
+
+
+def test_an_image_that_names_its_vos_states_who_may_see_it(tmp_path):
+    made = planned(declared(tmp_path, image=", vos: [cms]"))
+    assert [(c.ref.kind, c.after) for c in made.changes] == [("image", {"visibility": "shared"})]

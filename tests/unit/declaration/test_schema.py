@@ -54,7 +54,7 @@ PAIRS: list[tuple[type, dict[str, Any], dict[str, str]]] = [
     (model.Accounting, SITE["accounting"], {}),
     (model.Cache, entries(SITE["caches"]), {}),
 ]
-NOT_WRITTEN = {"at", "positions", "file"}
+NOT_WRITTEN = {"at", "positions", "file", "stated"}
 IDS = [pair[0].__name__ for pair in PAIRS]
 
 

@@ -1,7 +1,7 @@
 """What a person reads of a plan."""
 
 from osg_site_iaas.declaration.model import Position
-from osg_site_iaas.plan.model import Change, Conflict, Held, Op, Plan, Ref
+from osg_site_iaas.plan.model import Change, Conflict, Held, Left, Op, Plan, Ref
 from osg_site_iaas.plan.render import heading, lines, summary
 
 
@@ -77,3 +77,12 @@ def test_the_summary_counts_everything_that_waits():
         conflicts=(Conflict(Ref("c", ("1",)), "why", "todo"),),
     )
     assert summary(plan) == "Plan: 1 to create, 1 to remove (1 waiting for --prune, 1 in the way)."
+
+
+def test_what_is_left_as_it_is_is_shown_and_nothing_to_do():
+    plan = Plan(left=(Left(Ref("project", ("cms",)), {"enabled": False}, "cms"),))
+    assert text(plan) == [
+        "Not as it was made; site.yml does not state it: left as it is",
+        "  . project cms: enabled false",
+        "Plan: nothing to do (1 left as it is).",
+    ]
