@@ -17,6 +17,7 @@ from osg_site_iaas.mapping import bans
 from osg_site_iaas.mapping.table import Table, unreachable
 from osg_site_iaas.ops.finding import Finding, NotHere
 from osg_site_iaas.ops.subject import Subject
+from osg_site_iaas.plan.model import Op
 
 LEAST_FREE = 0.05  # of a disk
 LEAST_BYTES = 1 << 30
@@ -92,7 +93,7 @@ def drift(subject: Subject) -> Iterator[Finding]:
         raise NotHere("no drift timer has run here")
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
-        summary = {name: int(number) for name, number in plan["summary"].items() if number}
+        todo = {op.value: int(plan["summary"].get(op.value, 0)) for op in Op}
         conflicts = len(plan["conflicts"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SiteError(f"the last plan cannot be read: {error}", where=str(path)) from error
@@ -105,9 +106,7 @@ def drift(subject: Subject) -> Iterator[Finding]:
             str(path),
         )
     if plan["changes"] or conflicts:
-        words = ", ".join(
-            f"{number} to {name}" for name, number in sorted(summary.items()) if name != "unmanaged"
-        )
+        words = ", ".join(f"{number} to {name}" for name, number in sorted(todo.items()) if number)
         yield Finding(
             f"OpenStack is not what site.yml says: {words or f'{conflicts} in the way'}",
             f"osg-site-iaas plan {subject.file} shows it, apply mends it",

@@ -1,8 +1,17 @@
 """What the doctor concludes without a cloud."""
 
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
 import pytest
 
 from osg_site_iaas.ops.checks.cloud import apart
+from osg_site_iaas.ops.checks.local import drift
+from osg_site_iaas.ops.places import Places
+from osg_site_iaas.ops.subject import Subject
+from osg_site_iaas.plan import document
+from osg_site_iaas.plan.model import Change, Left, Op, Plan, Ref
 
 
 @pytest.mark.parametrize(
@@ -17,3 +26,19 @@ from osg_site_iaas.ops.checks.cloud import apart
 )
 def test_a_clock_is_off_by_at_least_so_much(before: float, theirs: float, after: float, skew: float) -> None:
     assert apart(before, theirs, after) == pytest.approx(skew)
+
+
+def test_the_last_plan_is_read_as_plan_writes_it(tmp_path: Path) -> None:
+    places = Places(state=tmp_path)
+    places.drift.parent.mkdir(parents=True)
+    cms = Ref("project", ("cms",))
+    subject = Subject(Path("site.yml"), places, datetime.now(timezone.utc))
+
+    def found(plan: Plan) -> list[str]:
+        places.drift.write_text(json.dumps(document.to_data(plan)), encoding="utf-8")
+        return [finding.what for finding in drift(subject)]
+
+    left = Plan(managed={"project": 3}, unmanaged=(cms,), left=(Left(cms, {"enabled": False}),))
+    assert found(left) == []
+    changed = Plan(managed={"project": 3}, changes=(Change(Op.UPDATE, cms),), left=left.left)
+    assert found(changed) == ["OpenStack is not what site.yml says: 1 to update"]
