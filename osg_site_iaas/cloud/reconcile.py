@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional
 
 from osg_site_iaas.cloud.apply import Outcome, apply, check_login
@@ -60,7 +60,7 @@ def reconcile(site: Site, limits: Limits, *, scope: Optional[Scope] = None, dry_
         return Result(made, None, dict(cloud.requests))
     with held(site.cloud.secrets, patience=limits.patience):
         world, made = _plan(cloud, site, limits, scope)
-        doable = possible(made)
+        doable = _doable(made, scope)
         check_login(cloud, doable)
         outcome = apply(cloud, site, world, doable, workers=limits.workers)
     if made.conflicts:
@@ -79,8 +79,13 @@ def _plan(cloud: Cloud, site: Site, limits: Limits, scope: Optional[Scope]) -> t
     world = observe(cloud, site, workers=limits.workers, scope=scope)
     made = plan(site, world, prune=limits.prune, scope=scope)
     if not limits.force:
-        safety.check(possible(made), max_taken=limits.max_taken)
+        safety.check(_doable(made, scope), max_taken=limits.max_taken)
     return world, made
+
+
+def _doable(made: Plan, scope: Optional[Scope]) -> Plan:
+    """What goes on although something is in the way: in a scope nothing, since it is one thing that was asked for."""
+    return replace(made, changes=()) if scope and made.conflicts else possible(made)
 
 
 def _in_the_way(made: Plan, outcome: Optional[Outcome]) -> CloudError:
