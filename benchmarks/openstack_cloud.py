@@ -17,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 
 import reconcile
+from parts.peers import environment
 
 from osg_site_iaas.cloud.connect import connect
 from osg_site_iaas.sandbox import Sandbox
@@ -57,18 +57,6 @@ PLAY = """
 """
 
 
-def environment() -> Path:
-    """The folder of the peer's programs; made if it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "osg-site-iaas" / "peers"
-    folder = cache / "openstack-cloud"
-    if not (folder / "complete").exists():
-        print(f"installing {' '.join(PEER)} into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *PEER], check=True)
-        (folder / "complete").touch()
-    return folder / "bin"
-
-
 def peer(programs: Path, folder: Path, clouds: Path, domain: str, domain_id: str, vos: int) -> float:
     """Seconds of one run of the playbook."""
     variables = {"domain": domain, "domain_id": domain_id, "vos": [f"{domain}{n}" for n in range(vos)]}
@@ -103,7 +91,7 @@ def main() -> None:
     parser.add_argument("--vos", type=int, default=100, help="how many of ours")
     parser.add_argument("--peer-vos", type=int, default=10, help="how many of the modules'")
     args = parser.parse_args()
-    programs = environment()
+    programs = environment("openstack-cloud", PEER)
     name = os.environ.get("OSG_SITE_IAAS_TEST_SANDBOX", "default")
     sandbox = Sandbox.open(state=name) if "/" in name else Sandbox.open(name)
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(sandbox.clouds_yaml)
@@ -144,9 +132,8 @@ def main() -> None:
 
 
 def inner(asked: object) -> bool:
-    """Whether a service of OpenStack asked it of another."""
-    agent = str(getattr(asked, "agent", ""))
-    return "keystonemiddleware" in agent or "nova" in agent.lower() or "cinder" in agent.lower()
+    """Whether a service of OpenStack asked it of another; both sides come through openstacksdk."""
+    return "openstacksdk" not in str(getattr(asked, "agent", ""))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import time
-import venv
 from pathlib import Path
 from typing import Iterator
 
 import requests
+from parts.peers import environment
 
 from osg_site_iaas.sandbox import Sandbox
 
@@ -56,22 +54,10 @@ lock_path = {folder}
 """
 
 
-def environment() -> Path:
-    """The folder of the peer's programs; made if it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "osg-site-iaas" / "peers"
-    folder = cache / "ec2-api"
-    if not (folder / "complete").exists():
-        print(f"installing {' '.join(PEER)} into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *PEER], check=True)
-        (folder / "complete").touch()
-    return folder / "bin"
-
-
 @contextlib.contextmanager
 def running(box: Sandbox, folder: Path, port: int, workers: int = 1) -> Iterator[str]:
     """Its URL, while it runs."""
-    programs = environment()
+    programs = environment("ec2-api", PEER)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "api-paste.ini").write_text(PASTE)
     configuration = folder / "ec2api.conf"
