@@ -24,6 +24,7 @@ from typing import Callable, Iterable, Optional
 from osg_site_iaas.declaration import fqan
 from osg_site_iaas.declaration.model import VO, Access, Position, Site
 from osg_site_iaas.errors import DeclarationError, Problem
+from osg_site_iaas.mapping import index
 from osg_site_iaas.mapping.credential import Certificate, Credential, Token, usual_dn
 
 
@@ -93,14 +94,20 @@ class Table:
         self.lines = tuple(lines)
         self.file = file
         self._dns: dict[str, Line] = {}
-        self._names: dict[str, Line] = {}  # FQANs without *, in their long form
-        # Patterns with * by the text before their first one, and for each VO the lengths of such texts: a few
-        # look-ups find the lines that can fit, however many there are.
-        self._patterns: dict[str, list[tuple[fqan.Pattern, Line]]] = {}
-        self._lengths: dict[str, set[int]] = {}
-        self._tokens: dict[tuple[str, Optional[str]], list[Line]] = {}  # by issuer and subject
-        for line in self.lines:
-            self._index(line)
+        fqans: dict[str, list[tuple[int, index.Pieces]]] = {}
+        tokens: dict[tuple[str, Optional[str]], list[index.TokenLine]] = {}
+        for place, line in enumerate(self.lines):
+            access = line.access
+            if access.dn is not None:
+                self._dns.setdefault(usual_dn(access.dn), line)
+            elif access.fqan is not None:
+                pattern = fqan.Pattern.of(access.fqan)
+                fqans.setdefault(pattern.vo, []).append((place, pattern.pieces))
+            elif access.issuer is not None:
+                asks = index.TokenLine(place, _group(access), frozenset((access.scope or "").split()))
+                tokens.setdefault((access.issuer, access.subject), []).append(asks)
+        self._fqans = {vo: index.Patterns(patterns) for vo, patterns in fqans.items()}
+        self._tokens = {of: index.Tokens(lines) for of, lines in tokens.items()}
 
     @classmethod
     def of(cls, site: Site) -> Table:
@@ -158,37 +165,17 @@ class Table:
 
     def _fqan(self, name: str) -> Optional[Line]:
         """The first line that fits one FQAN in its long form."""
-        first = self._names.get(name)
-        for length in self._lengths.get(str(fqan.vo_of(name)), ()):
-            for pattern, line in self._patterns.get(name[:length], ()):
-                if first is not None and first.order < line.order:
-                    break
-                if pattern.matches(name):
-                    first = line
-                    break
-        return first
+        patterns = self._fqans.get(str(fqan.vo_of(name)))
+        place = patterns.first(name) if patterns is not None else None
+        return None if place is None else self.lines[place]
 
     def _token(self, token: Token) -> Optional[Match]:
-        exact, general = ((token.issuer, token.subject), (token.issuer, None))
-        lines = (*self._tokens.get(exact, ()), *self._tokens.get(general, ()))
-        for line in sorted(lines, key=lambda line: line.order):
-            if _satisfies(token, line.access):
-                return Match(line, _by(token))
-        return None
-
-    def _index(self, line: Line) -> None:
-        access = line.access
-        if access.dn is not None:
-            self._dns.setdefault(usual_dn(access.dn), line)
-        elif access.fqan is not None:
-            pattern = fqan.Pattern.of(access.fqan)
-            if len(pattern.pieces) == 1:
-                self._names.setdefault(pattern.long, line)
-            else:
-                self._patterns.setdefault(pattern.pieces[0], []).append((pattern, line))
-                self._lengths.setdefault(pattern.vo, set()).add(len(pattern.pieces[0]))
-        elif access.issuer is not None:
-            self._tokens.setdefault((access.issuer, access.subject), []).append(line)
+        first = None
+        for subject in (token.subject, None):
+            lines = self._tokens.get((token.issuer, subject))
+            found = lines.first(token, first) if lines is not None else None
+            first = first if found is None else found
+        return None if first is None else Match(self.lines[first], _by(token))
 
 
 def problems(site: Site) -> list[Problem]:
@@ -267,8 +254,11 @@ def _satisfies(token: Token, access: Access) -> bool:
 
 def group_fits(pattern: str, group: str) -> bool:
     """Whether a group of a token fits: ``/cms`` is that group, ``/cms/*`` also every group below it."""
-    closed = pattern if pattern.endswith("*") else f"{pattern.rstrip('/')}/"
-    return fqan.fits(tuple(closed.split("*")), f"{group.rstrip('/')}/")
+    return fqan.fits(index.group_pieces(pattern), index.closed_group(group))
+
+
+def _group(access: Access) -> Optional[index.Pieces]:
+    return None if access.group is None else index.group_pieces(access.group)
 
 
 def _why_nobody(credential: Credential) -> str:

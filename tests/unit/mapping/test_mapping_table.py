@@ -121,6 +121,54 @@ def test_the_first_line_wins_as_in_a_naive_reading(site_of, lines, names):
     assert expected == (match.line.order if match else None)
 
 
+# Many lines that begin and end alike: the index goes by the ends, so that is where it could go wrong.
+alike = st.builds(
+    lambda middle, end: f"/cms/{middle}{end}",
+    st.text("*ab/", max_size=8),
+    st.sampled_from(["", "*", "/Role=a", "*a/Role=a", "/Role=a*"]),
+).filter(lambda text: not fqan.problem(text))
+members = st.builds(
+    lambda groups, role: "/cms" + "".join(f"/{g}" for g in groups) + role,
+    st.lists(st.text("ab", min_size=1, max_size=4), max_size=3),
+    st.sampled_from(["", "/Role=a", "/Role=ab"]),
+)
+
+
+@given(lines=st.lists(alike, max_size=30), names=st.lists(members, max_size=5))
+def test_the_index_finds_what_a_loop_over_all_lines_finds_first(site_of, lines, names):
+    table = Table.of(site_of({"cms": [{"fqan": pattern} for pattern in lines]}))
+    asked = Certificate("/CN=x", tuple(names))
+    assert table.decide(asked).match == next(iter(table.fitting(asked)), None)
+
+
+groups = st.text("/ab*", max_size=6)
+scopes = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3)
+token_lines = st.builds(
+    lambda subject, group, scope: {
+        "issuer": "https://i.example.org", "subject": subject, "group": group,
+        "scope": None if scope is None else " ".join(scope),
+    },
+    st.sampled_from([None, "s", "t"]),
+    st.none() | groups,
+    st.none() | scopes,
+)  # fmt: skip
+
+
+@given(
+    lines=st.lists(token_lines, max_size=20),
+    asked=st.builds(
+        Token,
+        st.just("https://i.example.org"),
+        st.sampled_from(["s", "u"]),
+        st.lists(st.text("/ab", max_size=6), max_size=4).map(tuple),
+        scopes.map(tuple),
+    ),
+)
+def test_the_index_finds_what_a_loop_over_all_lines_of_tokens_finds_first(site_of, lines, asked):
+    table = Table.of(site_of({"cms": lines}))
+    assert table.decide(asked).match == next(iter(table.fitting(asked)), None)
+
+
 @given(patterns, fqans)
 def test_no_pattern_takes_an_fqan_of_another_vo(pattern, name):
     made = fqan.Pattern.of(pattern)
