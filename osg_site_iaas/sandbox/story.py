@@ -6,16 +6,12 @@ step does the real thing through the same functions that the commands use, and r
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterator, Optional
 from xml.dom import minidom
 
 import requests
@@ -28,21 +24,18 @@ from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.cloud.observe import observe, plan
 from osg_site_iaas.declaration.load import check, load
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.ec2.ids import ec2_id
 from osg_site_iaas.errors import SandboxError, SiteError
 from osg_site_iaas.plan import render
 from osg_site_iaas.sandbox.grid import Grid, can_make_proxies
 from osg_site_iaas.sandbox.sandbox import Sandbox
-from osg_site_iaas.sandbox.visitor import TOOLS, Visitor, Wanted
+from osg_site_iaas.sandbox.story_servers import Servers
+from osg_site_iaas.sandbox.visitor import Visitor
 
 TOPOLOGY = Path(__file__).parent / "topology"
 RESOURCE = "Example-Cloud"
 VO = "cms"  # comes with a VOMS proxy
 OTHER = "icecube"  # comes with a token
 SUBJECT = "icecube-pilot"  # whom Topology's line for its issuer lets in
-IMAGE, FLAVOUR, NETWORK = "osg-worker", "osg.small", "workers"
-RUN_SECONDS = 3  # how long the demo's server runs: long enough to be more than zero in its record
-PATIENCE = 120  # seconds for Nova to start or delete it
 
 # What a person would add to what Topology knows: sizes, a network and an image.
 ADDED = """
@@ -88,10 +81,7 @@ class Story:
         self._admin: Optional[Cloud] = None
         self._member: Optional[Visitor] = None
         self._pilot: Optional[Visitor] = None
-        self._ec2: Any = None
-        self._image = ""  # as the EC2 door names it
-        self._instance = ""  # as the EC2 door names it
-        self._server = ""  # as Nova does
+        self._vms: Optional[Servers] = None
         self.record = ""
 
     def steps(self) -> Iterator[Step]:
@@ -242,66 +232,26 @@ class Story:
         return self.folder / "clouds.yaml"
 
     def start_server(self, progress: Progress) -> str:
-        """A server by EC2, signed with a key that the proxy opened."""
-        with _in_words():
-            return self._start(progress)
-
-    def _start(self, progress: Progress) -> str:
-        self._ec2 = self.member.ec2()
-        image = self._ec2.describe_images(Filters=[{"Name": "name", "Values": [IMAGE]}])["Images"]
-        if not image:
-            raise SandboxError(f"the VO does not see image {IMAGE}", todo="was it taken out of site.yml?")
-        name = datetime.now(timezone.utc).strftime("worker-%H%M%S")
-        made = self._ec2.run_instances(
-            ImageId=image[0]["ImageId"],
-            InstanceType=FLAVOUR,
-            MinCount=1,
-            MaxCount=1,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
-        )
-        self._instance = made["Instances"][0]["InstanceId"]
-        server = self._wait(("running",), progress)
-        self._image = image[0]["ImageId"]
-        found = next(one for one in self._servers() if ec2_id("i", one["id"]) == self._instance)
-        self._server = str(found["id"])
-        self._must_be_its(found, self.member)
-        where = f"{server['PrivateIpAddress']}, in project {self.member.who['project']}"
-        return f"{self._instance} ({name}) is running at {where}"
+        """A server by EC2, signed with a key that the login opened."""
+        self._vms = Servers(self.admin, self.member)
+        return self._vms.start(progress)
 
     def start_with_every_tool(self, progress: Progress) -> str:
-        """One by each tool with each credential; whose they are is Nova's word, asked as the administrator."""
-        visitors = [visitor for visitor in (self._member, self._pilot) if visitor]
-        wanted = Wanted(IMAGE, self._image, FLAVOUR, NETWORK)
+        """One by each tool with each credential."""
+        return self.vms.start_with_every_tool(
+            [visitor for visitor in (self._member, self._pilot) if visitor], progress
+        )
 
-        def one(part: tuple[Visitor, str]) -> tuple[Visitor, str]:
-            visitor, tool = part
-            progress(f"{tool}, as {visitor.vo}")
-            return visitor, visitor.start(tool, wanted)
+    def end_server(self, progress: Progress) -> str:
+        """Let it run for a moment, terminate it, and see what Nova remembers."""
+        return self.vms.end(progress)
 
-        with _in_words(), ThreadPoolExecutor(2) as pool:
-            made = list(pool.map(one, itertools.product(visitors, TOOLS)))
-            servers = {ec2_id("i", server["id"]): server for server in self._servers()}
-            try:
-                for visitor, instance in made:
-                    self._must_be_its(servers[instance], visitor)
-            finally:
-                for visitor in visitors:
-                    own = [instance for owner, instance in made if owner is visitor]
-                    visitor.ec2().terminate_instances(InstanceIds=own)
-        whose = ", ".join(f"{visitor.vo}'s by its {visitor.kind}" for visitor in visitors)
-        return f"{len(made)} servers, each in its VO's project, and ended again: {', '.join(TOOLS)}; {whose}"
-
-    def _must_be_its(self, server: Mapping[str, Any], visitor: Visitor) -> None:
-        """The server is in the VO's project, and made by this very person; else SandboxError."""
-        who = visitor.who
-        if (server["tenant_id"], server["user_id"]) != (who["project_id"], who["user_id"]):
-            raise SandboxError(
-                f"server {server['id']} does not belong to {visitor.vo}: {server['tenant_id']}"
-            )
-
-    def _servers(self) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = self.admin.get("compute", "/servers/detail?all_tenants=1")["servers"]
-        return found
+    @property
+    def vms(self) -> Servers:
+        """The servers of the demo, once one is started."""
+        if self._vms is None:
+            raise SandboxError("no server was started")
+        return self._vms
 
     @property
     def member(self) -> Visitor:
@@ -311,18 +261,6 @@ class Story:
             raise SandboxError("nobody is logged in as the VO")
         return found
 
-    def end_server(self, progress: Progress) -> str:
-        """Let it run for a moment, terminate it, and see what Nova remembers."""
-        for second in range(RUN_SECONDS):
-            progress(f"it runs: {second + 1} of {RUN_SECONDS} s")
-            time.sleep(1)
-        with _in_words():
-            self._ec2.terminate_instances(InstanceIds=[self._instance])
-            self._wait(("terminated",), progress)
-        path = f"/servers/{self._server}/os-instance-actions"
-        actions = self.admin.get("compute", path, version="2.21")["instanceActions"]
-        return "Nova remembers: " + ", ".join(action["action"] for action in reversed(actions))
-
     def account(self, progress: Progress) -> str:
         """Its usage, as the record that OSG's accounting takes, and what the collector made of it."""
         now = datetime.now(timezone.utc)
@@ -330,9 +268,9 @@ class Story:
         report = usage.run(self.site, self.admin, self.folder / "accounting", now, settle=0)
         if report.errors:
             raise SandboxError(report.errors[0])
-        found = [item for item in self._collected() if self._server in item["job"]]
+        found = [item for item in self._collected() if self.vms.server in item["job"]]
         if len(found) != 1:
-            raise SandboxError(f"the collector has {len(found)} records of server {self._server}, not one")
+            raise SandboxError(f"the collector has {len(found)} records of server {self.vms.server}, not one")
         self.record = _readable(found[0]["fields"]["RawXML"])
         hours = float(found[0]["core_hours"])
         return f"the collector has it once: VO {found[0]['vo']}, {hours:.5f} core-hours"
@@ -346,35 +284,6 @@ class Story:
     def collector_url(self) -> str:
         """Where the stand-in for OSG's collector answers."""
         return self.sandbox.box().url("collector", "")
-
-    def _wait(self, states: tuple[str, ...], progress: Progress) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            answer = self._ec2.describe_instances(InstanceIds=[self._instance])
-            found = answer["Reservations"][0]["Instances"][0]
-            state = found["State"]["Name"]
-            if state in states:
-                return found
-            if state == "terminated":
-                raise SandboxError(
-                    f"{self._instance} ended: {found.get('StateReason', {}).get('Message', '')}"
-                )
-            progress(f"the EC2 door says {state}")
-            time.sleep(0.5)
-        raise SandboxError(f"{self._instance} is not {states[0]} after {PATIENCE} s")
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """What botocore raises, as an error that the demo can show."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise SandboxError(
-            f"boto3: {error}", todo="`osg-site-iaas sandbox logs ec2` shows the door's side"
-        ) from error
 
 
 def _readable(xml: str) -> str:
