@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from typing import Any, Iterable, Mapping
 from urllib.parse import quote
@@ -19,9 +20,9 @@ from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import Attrs, Change, KindRule, Ref, Removal, Seen, Wanted
 
 MARK = "x-container-meta-osg-site-iaas"
-REGISTER = (
-    "x-account-meta-osg-site-iaas-buckets"  # names of ours, so that one no longer declared is still known
-)
+# On the account: the name of a bucket of ours, so that one no longer declared is still known. Each has a header of its
+# own, for Swift keeps 256 bytes of one; of any kind it keeps 90 an account, of 4096 bytes together.
+REGISTER = "x-account-meta-osg-bucket-"
 QUOTA = "x-container-meta-quota-bytes"
 READ = "x-container-read"
 PUBLIC = ".r:*,.rlistings"
@@ -32,7 +33,7 @@ class Bucket(Kind):
 
     rule = KindRule("bucket", Removal.PRUNE, marks=("registered",), opens={"public_read": (True, False)})
     service = "object"
-    ownership = f"its metadata `{MARK}`, and its name in the account's register"
+    ownership = f"its metadata `{MARK}`, and its name in the account's `{REGISTER}…`"
 
     def desired(self, site: Site) -> Iterable[Wanted]:
         for vo in site.vos:
@@ -119,33 +120,37 @@ def path(account: str, name: str) -> str:
 
 def registered(reader: Reader, project: str) -> set[str]:
     """The names of our buckets in an account."""
-    return names_in(account_headers(reader, project).get(REGISTER, ""))
+    return names_in(account_headers(reader, project))
 
 
 def register(work: Work, project: str, *, add: str = "", drop: str = "") -> None:
-    """Add a name to the account's register or drop it; nothing is sent if it is right already."""
-    with work.lock(("register", project)):  # buckets of one account may be made at the same time
-        account = work.cloud.account(project)
-        answer = work.cloud.request("HEAD", "object", account, ok=(200, 204, 404))
-        names = names_in(answer.headers.get(REGISTER, "")) if answer.status_code != 404 else set()
-        after = (names | {add} if add else names) - {drop}
-        if after == names:
-            return
-        text = ",".join(sorted(after))
-        if len(text) > 4000:  # what Swift keeps in one header, with a margin
-            raise CloudError(
-                f"{len(after)} buckets are more than one VO's register holds",
-                todo="declare fewer buckets for it",
-            )
-        work.cloud.request("POST", "object", account, headers={REGISTER: text})
+    """Write a name down on the account, or take one out; to repeat it changes nothing."""
+    account = work.cloud.account(project)
+    if drop:
+        gone = {register_header(drop).replace("x-", "x-remove-", 1): "x"}
+        work.cloud.request("POST", "object", account, headers=gone)
+        return
+    kept = {register_header(add): add}
+    answer = work.cloud.request("POST", "object", account, headers=kept, ok=(200, 204, 400))
+    if answer.status_code == 400:
+        raise CloudError(
+            f"the account has no room left to write down that the bucket {add} is ours: {answer.text[:200]}",
+            todo="Swift keeps 90 values an account, of 4096 bytes together: declare fewer buckets for this VO",
+        )
 
 
-def names_in(text: str) -> set[str]:
-    """The names in a register, but for those that site.yml could not have declared.
+def register_header(name: str) -> str:
+    """The header that a bucket's name is kept in."""
+    return REGISTER + hashlib.sha256(name.encode()).hexdigest()[:8]
 
-    The VO's members may write it too, and what a bucket cannot be called would be asked for in vain by every plan.
+
+def names_in(headers: Mapping[str, str]) -> set[str]:
+    """The names in an account's headers, but for those that site.yml could not have declared.
+
+    The VO's members may write them too, and what a bucket cannot be called would be asked for in vain by every plan.
     """
-    return {name for name in text.split(",") if _pattern().search(name)}
+    found = (text for name, text in headers.items() if name.lower().startswith(REGISTER))
+    return {name for name in found if _pattern().search(name)}
 
 
 @functools.cache

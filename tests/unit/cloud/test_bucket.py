@@ -2,20 +2,22 @@
 
 import pytest
 
-from osg_site_iaas.cloud.kinds.bucket import names_in
+from osg_site_iaas.cloud.kinds.bucket import REGISTER, names_in, register_header
 from osg_site_iaas.cloud.kinds.quota import limit_in
 
 
 def test_the_register_gives_the_names_that_were_written():
-    assert names_in("") == set()
-    assert names_in("cms-data,a.b.c,x00") == {"cms-data", "a.b.c", "x00"}
+    assert names_in({}) == set()
+    names = {"cms-data", "a.b.c", "x00", "y" * 63}
+    headers = {register_header(name).title(): name for name in names}
+    assert names_in({**headers, "X-Account-Meta-Quota-Bytes": "77", "X-Timestamp": "abc"}) == names
 
 
 @pytest.mark.parametrize(
     "name", ["%00", "..", "%2e%2e", "a/b", "?x=y", "Data", "ab", "x" * 64, "\x1b[2J", "abc\n", "²³¹", " "]
 )
 def test_a_name_that_no_bucket_can_have_is_not_in_the_register(name):
-    assert names_in(f"cms-data,{name}") == {"cms-data"}
+    assert names_in({register_header("a"): "cms-data", REGISTER + "b": name}) == {"cms-data"}
 
 
 @pytest.mark.parametrize(
