@@ -16,9 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any, Sequence
 
 from osg_site_iaas.declaration import load, read, schema
+from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import DeclarationError, Problem, SiteError
 from osg_site_iaas.mapping import keystone, table
 
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if report.site is not None:
         more, doubts = _mapping(report)
         problems += more
-        warnings += doubts
+        warnings += [*doubts, *_missing_files(report.site)]
     failed = bool(problems or (args.strict and warnings))
     if args.json:
         _print_json(args.file, sorted(problems), sorted(warnings))
@@ -72,6 +74,24 @@ def _mapping(report: load.Report) -> tuple[list[Problem], list[Problem]]:
         return list(error.problems), []
     except SiteError as error:
         return [Problem(error.where or str(site.file), 0, 0, "", error.what, error.todo or "")], []
+
+
+def _missing_files(site: Site) -> list[Problem]:
+    """Image files that are not here: only a doubt, since apply may run on another machine."""
+    return [
+        Problem(
+            str(site.file),
+            image.at.line,
+            image.at.column,
+            f"images.{image.name}",
+            f"the file {image.source[len('file:') :]} is not on this machine",
+            "Put it there before `apply` uploads it, or correct the path.",
+        )
+        for image in site.images
+        if image.source is not None
+        and image.source.startswith("file:")
+        and not Path(image.source[len("file:") :]).is_file()
+    ]
 
 
 def _print(file: str, problems: Sequence[Problem], warnings: Sequence[Problem]) -> None:

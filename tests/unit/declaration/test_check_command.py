@@ -47,6 +47,15 @@ def test_warnings_alone_let_the_file_pass_unless_it_is_strict(tmp_path: Path, ca
     assert main(["check", "--strict", file]) == 2
 
 
+def test_an_image_file_that_is_not_here_is_a_warning(tmp_path: Path, capsys: Capture) -> None:
+    file = site(tmp_path, "images:\n  here: {source: file:here.raw}\n  gone: {source: file:gone.raw}\n")
+    (tmp_path / "here.raw").write_bytes(b"x")
+    assert main(["check", file]) == 0
+    out = capsys.readouterr().out
+    assert f"{file}:6:3: warning: images.gone: the file {tmp_path}/gone.raw is not on this machine" in out
+    assert "0 problems, 1 warning" in out
+
+
 def test_a_line_that_can_never_decide_is_a_warning(tmp_path: Path, capsys: Capture) -> None:
     rest = "vos:\n  cms: {access: [{fqan: /cms/*}, {fqan: /cms/Role=pilot}]}\n  uscms: {access: [{fqan: /cms/*}]}\n"
     assert main(["check", site(tmp_path, rest)]) == 0
