@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import Iterable, Optional
 
 from osg_site_iaas.cli import reconcile, terminal
-from osg_site_iaas.cloud.apply import Outcome, apply, check_login
+from osg_site_iaas.cloud.apply import Interrupted, Outcome, apply, check_login
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.lock import held
 from osg_site_iaas.cloud.observe import World
@@ -82,7 +82,10 @@ def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int
     if doable.changes and not _agreed(args):
         terminal.say("nothing was changed")
         return 2
-    outcome = _apply(args, site, cloud, world, doable)
+    try:
+        outcome = _apply(args, site, cloud, world, doable)
+    except Interrupted as stop:
+        return _stopped(args, plan, prune, stop)
     _report(args, plan, prune, outcome, cloud, doable)
     return 1 if outcome.failed or plan.conflicts else 0
 
@@ -126,6 +129,26 @@ def _apply(args: argparse.Namespace, site: Site, cloud: Cloud, world: World, pla
         return apply(cloud, site, world, plan, workers=args.workers, progress=tell, say=terminal.say)
 
 
+def _stopped(args: argparse.Namespace, plan: Plan, prune: Prune, stop: Interrupted) -> int:
+    terminal.say(
+        f"interrupted: {len(stop.done)} of {stop.total} changes are made, and none is half-made; "
+        "the same command does the rest"
+    )
+    if args.json:
+        made = {
+            "applied": True,
+            "interrupted": True,
+            "done": len(stop.done),
+            "failed": _failures(stop.failed),
+        }
+        terminal.dump({**reconcile.as_data(plan, prune), **made})
+    return 130
+
+
+def _failures(failed: Iterable[tuple[Change, str]]) -> list[dict[str, object]]:
+    return [{"kind": c.ref.kind, "key": list(c.ref.key), "reason": why} for c, why in failed]
+
+
 def _report(
     args: argparse.Namespace, plan: Plan, prune: Prune, outcome: Outcome, cloud: Cloud, doable: Plan
 ) -> None:
@@ -136,9 +159,7 @@ def _report(
                 **reconcile.as_data(plan, prune),
                 "applied": True,
                 "done": len(outcome.done),
-                "failed": [
-                    {"kind": c.ref.kind, "key": list(c.ref.key), "reason": why} for c, why in outcome.failed
-                ],
+                "failed": _failures(outcome.failed),
                 "waiting": [
                     {"kind": c.ref.kind, "key": list(c.ref.key)} for c in plan.changes if c.ref not in going
                 ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.kind import Ids, Work
@@ -31,6 +31,14 @@ class Outcome:
     done: tuple[Change, ...]
     failed: tuple[tuple[Change, str], ...]  # with the reason
     skipped: tuple[Change, ...]  # for they need something that failed
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped an apply; what was begun is ended, and nothing more was."""
+
+    def __init__(self, done: Sequence[Change], failed: Sequence[tuple[Change, str]], total: int) -> None:
+        super().__init__(f"interrupted after {len(done)} of {total} changes")
+        self.done, self.failed, self.total = tuple(done), tuple(failed), total
 
 
 def check_login(cloud: Cloud, plan: Plan) -> None:
@@ -59,7 +67,7 @@ def apply(
 ) -> Outcome:
     """Carry the plan out. ``progress`` hears of each change as it ends, with the reason if it failed.
 
-    Interrupted, it starts nothing more, waits for the requests under way, and raises KeyboardInterrupt.
+    Interrupted, it starts nothing more, waits for the requests under way, and raises Interrupted.
     """
     work = Work(cloud, site, Ids(apart(world.seen)), world.roles)
     if say:
@@ -96,6 +104,13 @@ def apply(
                     _lose(change.ref, dependants, lost)
                 if progress:
                     progress(change, reason)
+    except KeyboardInterrupt:
+        work.say("interrupted: nothing more is begun; waiting for what is under way")
+        pool.shutdown(wait=True, cancel_futures=True)
+        ended = [(change, _reason(future)) for future, change in running.items() if not future.cancelled()]
+        done += [change for change, reason in ended if reason is None]
+        failed += [(change, reason) for change, reason in ended if reason is not None]
+        raise Interrupted(done, failed, len(by_ref)) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     stuck = set(by_ref) - {c.ref for c in done} - {c.ref for c, _ in failed} - lost
