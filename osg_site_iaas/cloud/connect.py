@@ -234,6 +234,8 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
     try:
         config = os_config.OpenStackConfig(app_name="osg-site-iaas", app_version=__version__)
         entry = config.get_one(cloud=name)
+        if _names_version_3(entry):  # so Keystone need not be asked which versions it has
+            entry = config.get_one(cloud=name, auth_type="v3password")
         session = entry.get_session()
     except os_exceptions.ConfigException as error:
         raise CloudError(
@@ -258,6 +260,20 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
         region=region or entry.get_region_name() or "RegionOne",
         interface=interface,
         endpoints=_overrides(entry),
+    )
+
+
+def _names_version_3(entry: Any) -> bool:
+    """Whether an entry of clouds.yaml is a whole login by password at an address that ends with /v3.
+
+    One without its user's domain is for an older version, as far as it says; ``default_domain`` leaves it open.
+    """
+    auth = entry.config.get("auth") or {}
+    return (
+        entry.config.get("auth_type") in (None, "password")
+        and str(auth.get("auth_url", "")).rstrip("/").endswith("/v3")
+        and any(auth.get(key) for key in ("user_id", "user_domain_id", "user_domain_name"))
+        and not any(auth.get(key) for key in ("default_domain_id", "default_domain_name"))
     )
 
 

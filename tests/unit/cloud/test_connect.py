@@ -39,3 +39,17 @@ def test_an_entry_for_another_region_is_an_error_that_names_both(entry):
 def test_an_entry_that_leaves_the_region_open_or_names_it_is_taken(entry, more):
     entry({"auth": AUTH, **more})
     assert connect("mine", region="RegionOne").region == "RegionOne"
+
+
+@pytest.mark.parametrize(
+    "auth,plugin",
+    [
+        ({}, "v3"),
+        ({"auth_url": "http://127.0.0.1:9/identity/v3/"}, "v3"),
+        ({"auth_url": "http://127.0.0.1:9"}, "generic"),
+        ({"default_domain_id": "default"}, "generic"),
+    ],
+)
+def test_where_the_address_says_which_keystone_it_is_nobody_asks(entry, auth, plugin):
+    entry({"auth": {**AUTH, "user_domain_id": "default", "project_domain_id": "default", **auth}})
+    assert type(connect("mine").session.auth).__module__.split(".")[2] == plugin
