@@ -56,6 +56,14 @@ def observe(
             f"the login of clouds.yaml entry {cloud.name!r} is for no project, and Nova, Neutron and Glance need one",
             todo="give the entry project_name and project_domain_name; docs/operations.md says which roles it needs",
         )
+    own = token["project"]
+    vo = next((vo for vo in site.vos if vo.project == own.get("name")), None)
+    if vo is not None and own.get("domain", {}).get("name") == site.cloud.domain:
+        raise CloudError(
+            f"the login of clouds.yaml entry {cloud.name!r} is for the project of VO {vo.name}: "
+            "what is the site's own would be made there, and its members could change it",
+            todo="give the entry a project of the administrators",
+        )
     if scope is not None:
         kinds = scope.kinds()
     wanted = {item.ref.kind for item in desired(site, kinds)}

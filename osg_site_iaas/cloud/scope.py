@@ -17,7 +17,7 @@ from osg_site_iaas.plan.model import Conflict, Ref, Seen, Wanted
 
 # What each part of a VO's entry in site.yml brings about.
 PARTS = {
-    "access": ("group", "role_assignment", "identity_provider", "mapping", "protocol"),
+    "access": ("group", "group_member", "role_assignment", "identity_provider", "mapping", "protocol"),
     "service_users": ("user", "role_assignment", "ec2_credential"),
     "quota": ("compute_quota", "network_quota", "volume_quota", "object_quota"),
     "buckets": ("bucket",),

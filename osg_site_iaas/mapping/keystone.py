@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import AbstractSet, Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.declaration.model import IdentityProvider, Position, Site
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.mapping.credential import Credential, Token
 from osg_site_iaas.mapping.names import user_id, user_name
-from osg_site_iaas.mapping.table import Match
+from osg_site_iaas.mapping.table import Match, says
 
 # Set by the door, read by Keystone. A client cannot set them: its headers arrive as HTTP_*.
 PROVIDER = "OSG_SITE_IDP"  # the provider's remote id; Keystone's remote_id_attribute
@@ -47,6 +47,7 @@ class Group:
     description: str
     at: Position = NOWHERE
     roles: tuple[str, ...] = ()  # that, and whatever else the group is granted there
+    lines: tuple[str, ...] = ()  # what lets them in, in words and in site.yml's order
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def groups(site: Site) -> tuple[Group, ...]:
                     f"role {access.role} of VO {vo.name} and role {other.role} of VO {other.vo} share a group"
                 )
                 raise SiteError(what, where=where, todo="rename one of the two VOs")
+            found[name] = replace(other, lines=(*other.lines, says(access)))
             if len(name) > LONGEST_NAME:
                 what = f"the Keystone group {name} is longer than {LONGEST_NAME} characters"
                 raise SiteError(

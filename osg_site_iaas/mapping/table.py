@@ -39,13 +39,17 @@ class Line:
     @property
     def says(self) -> str:
         """The line's condition in words: ``fqan /cms/*``."""
-        access = self.access
-        if access.issuer is not None:
-            narrower = {"subject": access.subject, "group": access.group, "scope": access.scope}
-            return ", ".join(
-                [f"issuer {access.issuer}", *(f"{k} {v}" for k, v in narrower.items() if v is not None)]
-            )
-        return f"dn {access.dn}" if access.dn is not None else f"fqan {access.fqan}"
+        return says(self.access)
+
+
+def says(access: Access) -> str:
+    """The condition of an access line in words: ``fqan /cms/*``."""
+    if access.issuer is not None:
+        narrower = {"subject": access.subject, "group": access.group, "scope": access.scope}
+        return ", ".join(
+            [f"issuer {access.issuer}", *(f"{k} {v}" for k, v in narrower.items() if v is not None)]
+        )
+    return f"dn {access.dn}" if access.dn is not None else f"fqan {access.fqan}"
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def diff(
         changes=tuple(sorted(changes, key=lambda change: (change.ref, change.op.value))),
         held=tuple(sorted(held, key=lambda item: item.ref)),
         conflicts=tuple(sorted(clashes, key=lambda item: (item.at.line, item.ref))),
-        unmanaged=tuple(sorted(unmanaged)),
+        unmanaged=tuple(sorted(unmanaged, key=lambda ref: (not rules[ref.kind].grants, ref))),
         managed=managed,
         vos_seen=tuple(sorted(_vos(have.values()))),
         vos_wanted=tuple(sorted(_vos(want.values()))),

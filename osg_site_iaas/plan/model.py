@@ -121,6 +121,7 @@ class KindRule:
     )  # the attributes that put it out of use, where it has such a stage
     limits: bool = False  # its integers are limits: a lower one takes something away; -1 is no limit
     derived: bool = False  # whose it is follows from its ends: it is never in the way of its own accord
+    grants: bool = False  # a way in: of what is not ours, the first thing to show
     opens: Mapping[str, tuple[Any, ...]] = field(
         default_factory=dict
     )  # attributes that let more or fewer in: their values, from the most access to the least

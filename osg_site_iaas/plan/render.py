@@ -17,8 +17,9 @@ _VERBS = {
     Op.DISABLE: "to disable",
     Op.REMOVE: "to remove",
 }
-_UNSAID = ("tagged", "registered", "kept", "password_kept", "status", "tags", "enabled")
+_UNSAID = ("tagged", "uploaded", "registered", "kept", "password_kept", "status", "tags", "enabled")
 LONGEST = 60  # characters of a value before it is cut
+LONGEST_ITEM = 200  # of one of a list, which has a line of its own
 
 
 @dataclass(frozen=True)
@@ -132,19 +133,19 @@ def _update(name: str, before: Any, after: Any, style: str) -> Iterator[Line]:
         new = [item for item in after if item not in before]
         if gone or new:
             for item in gone:
-                yield Line(f"      {name}: - {_short(item)}", style)
+                yield Line(f"      {name}: - {_short(item, LONGEST_ITEM)}", style)
             for item in new:
-                yield Line(f"      {name}: + {_short(item)}", style)
+                yield Line(f"      {name}: + {_short(item, LONGEST_ITEM)}", style)
             return
     yield Line(f"      {name}: {_short(before)} → {_short(after)}", style)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, longest: int = LONGEST) -> str:
     if value is None:
         return "(none)"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
     text = printable(text)  # before it is cut: what is escaped is longer
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def heading(ref: Ref) -> str:

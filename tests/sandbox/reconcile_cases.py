@@ -216,7 +216,7 @@ CASES = (
         "group",
         ("cms-member",),
         _group_by_hand,
-        {"description": ("hand", "member of cms")},
+        {"description": ("hand", "member of cms"), "access": ([], ["fqan /cms/*"])},
         end=("remove",),
     ),
     Case(

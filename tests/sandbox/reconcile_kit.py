@@ -218,6 +218,14 @@ class Rig:
         return str(self.hand.named("identity", "/domains", "domains", self.domain)["id"])
 
 
+def openstack(rig: Rig, *words: str) -> None:
+    """The real client."""
+    environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(rig.clouds), "OS_CLOUD": "sandbox"}
+    command = [str(Path(sys.executable).parent / "openstack"), *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 @contextlib.contextmanager
 def environment(**variables: str) -> Iterator[None]:
     """Environment variables for a while."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ import pytest
 import yaml
 
 from osg_site_iaas.cli import main as cli
-from tests.sandbox.reconcile_kit import Rig, change, ops, rig  # noqa: F401
+from tests.sandbox.reconcile_kit import Rig, change, openstack, ops, rig  # noqa: F401
 
 pytestmark = pytest.mark.sandbox
 ROOT = Path(__file__).parents[2]
@@ -53,14 +50,6 @@ def written(rig: Rig, *which: str) -> dict[str, Any]:  # noqa: F811
         "object": {"bytes": "1 TiB"},
     }
     return {"identity_providers": providers, "defaults": {"quota": quota}, "vos": vos}
-
-
-def openstack(rig: Rig, *words: str) -> None:  # noqa: F811
-    """The real client."""
-    environment = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(rig.clouds), "OS_CLOUD": "sandbox"}
-    command = [str(Path(sys.executable).parent / "openstack"), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

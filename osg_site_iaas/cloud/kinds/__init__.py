@@ -12,6 +12,7 @@ from osg_site_iaas.cloud.kinds.federation import IdentityProvider, Protocol
 from osg_site_iaas.cloud.kinds.federation import Mapping as FederationMapping
 from osg_site_iaas.cloud.kinds.flavour import Flavour, FlavourAccess
 from osg_site_iaas.cloud.kinds.group import Group
+from osg_site_iaas.cloud.kinds.group_member import GroupMember
 from osg_site_iaas.cloud.kinds.image import Image, ImageMember
 from osg_site_iaas.cloud.kinds.network import Network, Subnet
 from osg_site_iaas.cloud.kinds.project import Project
@@ -27,6 +28,7 @@ KINDS: tuple[Kind, ...] = (
     Project(),
     Group(),
     User(),
+    GroupMember(),
     RoleAssignment(),
     Ec2Credential(),
     IdentityProvider(),

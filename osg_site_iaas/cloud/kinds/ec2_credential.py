@@ -15,6 +15,7 @@ from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.user import user_ref
 from osg_site_iaas.cloud.reader import Reader, pages
 from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.errors import CloudError
 from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, is_marked
 
 
@@ -87,11 +88,17 @@ class Ec2Credential(Kind):
         (user,) = change.ref.key
         path = f"/credentials/{required_id(change)}"
         blob = json.loads(work.cloud.get("identity", path, hidden=[])["credential"]["blob"])
+        access, secret = str(blob.get("access", "")), str(blob.get("secret", ""))
+        if not access or not secret:  # our mark is there, and yet we did not write this
+            raise CloudError(
+                f"the key of {user} in Keystone has no secret, so it was not made by osg-site-iaas",
+                todo=f"delete it with `openstack credential delete {required_id(change)}`; apply makes a new one",
+            )
         if "kept" in change.after:
-            secrets.write_ec2_key(work.secrets, user, blob["access"], blob["secret"])
+            secrets.write_ec2_key(work.secrets, user, access, secret)
         if "project" in change.after:  # Keystone lets it not be changed; the same key is made anew
             forget(work, "identity", path)
-            self._make(work, change, blob["access"], blob["secret"])
+            self._make(work, change, access, secret)
 
     @staticmethod
     def _make(work: Work, change: Change, access: str, secret: str) -> str:

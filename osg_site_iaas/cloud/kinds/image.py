@@ -61,7 +61,10 @@ class Image(Kind):
                 **{f"property {name}": value for name, value in sorted(image.properties.items())},
             }
             if image.source:
-                attrs["status"] = "active"
+                attrs["uploaded"] = True
+                initial["status"] = (
+                    "active"  # who deactivates it in an emergency must not find it active again
+                )
             if image.checksum:
                 create["checksum"] = image.checksum
             yield Wanted(image_ref(image.name), attrs, create=create, at=image.at, initial=initial)
@@ -74,7 +77,8 @@ class Image(Kind):
         ):
             attrs = {name: item[name] for name in SIMPLE}
             attrs.update({"status": item["status"], "tagged": set(_tags(reader.site)) <= set(item["tags"])})
-            if item["status"] in ("active", "deactivated"):
+            attrs["uploaded"] = item["status"] in ("active", "deactivated")
+            if attrs["uploaded"]:
                 attrs.update({name: item[name] for name in FIXED})
                 known = _checksum(item, checksums.get(item["name"], ""))
                 if known:
@@ -115,9 +119,7 @@ class Image(Kind):
         if change.op is Op.DISABLE:
             work.cloud.request("POST", "image", f"/images/{image}/actions/deactivate")
             return
-        if change.before.get("status") == "deactivated":  # and declared again
-            work.cloud.request("POST", "image", f"/images/{image}/actions/reactivate")
-        elif "status" in change.after:  # an upload that was cut off
+        if "uploaded" in change.after:  # an upload that was cut off
             forget(work, "image", f"/images/{image}")
             wanted = next(w for w in self.desired(work.site) if w.ref == change.ref)
             anew = Change(Op.CREATE, change.ref, after=wanted.whole, create=wanted.create, at=change.at)

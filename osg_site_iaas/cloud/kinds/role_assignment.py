@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Mapping, Optional
 
-from osg_site_iaas.cloud.kind import Kind, Work, project_ref
+from osg_site_iaas.cloud.kind import Kind, Work, described, project_ref, vo_in
 from osg_site_iaas.cloud.kinds.group import group_ref
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.kinds.user import user_ref
@@ -23,7 +23,7 @@ def assignment_ref(actor: Ref, role: str, project: str) -> Ref:
 class RoleAssignment(Kind):
     """An assignment by hand of somebody else on one of our projects is reported, and left."""
 
-    rule = KindRule("role_assignment", Removal.WITHDRAW, derived=True)
+    rule = KindRule("role_assignment", Removal.WITHDRAW, derived=True, grants=True)
     service = "identity"
     ownership = "its group or user and its project are ours"
 
@@ -44,19 +44,21 @@ class RoleAssignment(Kind):
         }
         roles = {role_id: name for name, role_id in reader.roles.items()}
         for item in reader.all("identity", "/role_assignments", "role_assignments"):
-            project = projects.get(item["scope"].get("project", {}).get("id"))
-            if project is None or "OS-INHERIT:inherited_to" in item["scope"]:
-                continue
             kind = "user" if "user" in item else "group"
             actor = actors.get((kind, item[kind]["id"]))
-            role = roles.get(item["role"]["id"], item["role"]["id"])
+            marked = actor is not None and is_marked(actor.get("description"), reader.site.cloud.domain)
             named = Ref(kind, (actor["name"] if actor else item[kind]["id"],))
+            role = roles.get(item["role"]["id"], item["role"]["id"])
+            project = projects.get(item["scope"].get("project", {}).get("id"))
+            if project is None or "OS-INHERIT:inherited_to" in item["scope"]:
+                place = _elsewhere(reader, item["scope"], marked)
+                if place:
+                    yield Seen(assignment_ref(named, role, place), "", vo=_vo_of(actor) if marked else None)
+                continue
             yield Seen(
                 assignment_ref(named, role, project["name"]),
                 _path(project["id"], kind, item[kind]["id"], item["role"]["id"]),
-                ours=actor is not None
-                and is_marked(actor.get("description"), reader.site.cloud.domain)
-                and TAG in project.get("tags", ()),
+                ours=marked and TAG in project.get("tags", ()),
                 needs=(named, project_ref(project["name"])),
                 vo=vo_of(project),
             )
@@ -75,6 +77,30 @@ class RoleAssignment(Kind):
 
     def remove(self, work: Work, change: Change) -> None:
         forget(work, "identity", str(change.id))
+
+
+def _vo_of(actor: Optional[Mapping[str, Any]]) -> Optional[str]:
+    return vo_in(described(actor)) if actor else None
+
+
+def _elsewhere(reader: Reader, scope: Mapping[str, Any], marked: bool) -> str:
+    """Where a role is held that is no role on a project of the domain, if it concerns the site; else empty.
+
+    It does if it is on the whole domain, or handed down to its projects, and anywhere if one of ours holds it. No
+    project can be called so: site.yml allows no colon in its name.
+    """
+    below = "inherited:" if "OS-INHERIT:inherited_to" in scope else ""
+    domain, project = (scope.get(name, {}).get("id") for name in ("domain", "project"))
+    names = {item["id"]: item["name"] for item in reader.all_projects}
+    if reader.domain is not None and domain == reader.domain["id"]:
+        return f"{below}domain:{reader.domain['name']}"
+    if below and project in names:
+        return f"{below}{names[project]}"
+    if not marked or project in names:  # a project of the domain, but of another VO than those looked at
+        return ""
+    if "system" in scope:
+        return "system:all"
+    return f"{below}domain:{domain}" if domain else f"{below}project:{project}"
 
 
 def _path(project: str, kind: str, actor: str, role: str) -> str:
