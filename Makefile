@@ -1,7 +1,7 @@
 # make demo and make test do all the set-up themselves; the rest is for those who work on the project.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell scripts/find-python)
+PYTHON ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/.run-time
@@ -61,9 +61,8 @@ clean: ## remove what is made, but not the sandbox's state
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
-	@scripts/distribution-packages run-time
-	@test -n "$(PYTHON)" || { scripts/find-python --explain; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)$$(scripts/find-python)" || scripts/distribution-packages run-time
+	@python="$(PYTHON)"; $${python:-$$(scripts/find-python --explain)} -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(RUN): setup.cfg packaging/distribution-packages.txt | $(BIN)/python
