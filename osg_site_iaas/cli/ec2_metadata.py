@@ -45,6 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--require-token", action="store_true", help="answer IMDSv2 only (with --socket)")
     parser.add_argument("--tags", action="store_true", help="show an instance its tags")
+    parser.add_argument(
+        "--state", type=Path, metavar="FOLDER", help="for its counters: GET /metrics is answered with them"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     return parser
 
@@ -65,12 +68,27 @@ def _secret(path: Path) -> str:
     return text
 
 
+def _check_state(folder: Optional[Path]) -> None:
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "store.sqlite").touch(mode=0o600)
+    except OSError as error:
+        raise SiteError(
+            f"the counters cannot be kept: {error.strerror}",
+            where=str(folder),
+            todo="name a folder that this user may write to with --state, or leave it out",
+        ) from error
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until told to stop; errors that an administrator can act on are printed in words."""
     args = build_parser().parse_args(argv)
     try:
         from osg_site_iaas.ec2.metadata_door import MetadataDoor, MetadataSettings
         from osg_site_iaas.ec2.server import own_session, run_server
+        from osg_site_iaas.ec2.store import Store
 
         if args.require_token and not args.socket:
             raise SiteError(
@@ -86,9 +104,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             with_tags=args.tags,
         )
         own_session(args.cloud)
+        _check_state(args.state)
 
         def load() -> Any:
-            return MetadataDoor(settings, own_session(args.cloud))
+            store = Store(args.state / "store.sqlite") if args.state else None
+            return MetadataDoor(settings, own_session(args.cloud), store=store)
 
         run_server(
             {

@@ -16,6 +16,7 @@ from osg_site_iaas.ec2.actions.registry import Action, Call
 from osg_site_iaas.ec2.actions.sts import sts_answer, sts_error
 from osg_site_iaas.ec2.auth.keystone import Grant, Keystone
 from osg_site_iaas.ec2.auth.request import HttpRequest
+from osg_site_iaas.ec2.auth.verify import read_claim
 from osg_site_iaas.ec2.backend.http import Cloud, Pool, RefusedError, translate
 from osg_site_iaas.ec2.backend.kept import Lookups
 from osg_site_iaas.ec2.backend.servers import Views
@@ -90,8 +91,10 @@ class Door:
         return reply
 
     def _grant(self, request: HttpRequest, reply: Reply) -> Grant:
-        grant = self.keystone.grant(request)
-        reply.access_key, reply.project = grant.access_key, grant.project_id
+        claim = read_claim(request, datetime.now(timezone.utc))
+        reply.access_key = claim.access_key  # of a stranger too: the log tells who was refused
+        grant = self.keystone.grant(claim, request)
+        reply.project = grant.project_id
         try:
             fits = self.store.take(grant.access_key, self.settings.rate, self.settings.burst)
         except sqlite3.Error as error:

@@ -30,6 +30,12 @@ class Caller:
     project: str
 
 
+PASSED_ON = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_INSTANCE_ID",
+    "HTTP_X_NEUTRON_NETWORK_ID",
+    "HTTP_X_NEUTRON_ROUTER_ID",
+)
 Callers = Callable[[Mapping[str, Any]], Optional[Caller]]
 
 
@@ -69,6 +75,11 @@ def by_proxy(cloud: Callable[[], Cloud]) -> Callers:
         return Caller(str(found[0]["device_id"]), str(found[0]["project_id"]))
 
     return caller
+
+
+def came_through_neutron(environ: Mapping[str, Any]) -> bool:
+    """Whether a proxy or the agent has passed this on: each adds headers, and a guest cannot take them away."""
+    return any(environ.get(name) for name in PASSED_ON)
 
 
 def _place(environ: Mapping[str, Any]) -> Optional[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import sqlite3
 import threading
 import time
 import uuid
@@ -29,10 +30,13 @@ from osg_site_iaas.ec2.metadata import (
     token_is_good,
     tree,
 )
-from osg_site_iaas.ec2.metadata_callers import by_agent, by_proxy
+from osg_site_iaas.ec2.metadata_callers import by_agent, by_proxy, came_through_neutron
+from osg_site_iaas.ec2.store import Store
 
 LOG = logging.getLogger(__name__)
 KEPT, KEPT_SECONDS = 2000, 10.0
+OWN = ("/health", "/metrics")
+KINDS = ("api", "meta-data", "user-data", "dynamic")  # what is counted by name; api is the session token
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 REASONS.update({405: "Method Not Allowed", 503: "Service Unavailable"})
 
@@ -53,11 +57,22 @@ class MetadataSettings:
 
 
 class MetadataDoor:
-    """A WSGI application. ``session`` is of a user who may read every server, its user data and its key."""
+    """A WSGI application. ``session`` is of a user who may read every server, its user data and its key.
 
-    def __init__(self, settings: MetadataSettings, session: Any, pool: Optional[Pool] = None) -> None:
+    ``store`` holds the counters of its workers; without one there are none.
+    """
+
+    def __init__(
+        self,
+        settings: MetadataSettings,
+        session: Any,
+        pool: Optional[Pool] = None,
+        store: Optional[Store] = None,
+    ) -> None:
         self._settings = settings
         self._session = session
+        self._store = store
+        self._asked = threading.local()  # clouds, of the request that a thread is about
         self._pool = pool or Pool(timeout=10.0)
         self._key = hmac.new(settings.secret.encode(), b"session tokens", hashlib.sha256).digest()
         self._kept: OrderedDict[str, tuple[float, Mapping[str, Node]]] = OrderedDict()
@@ -69,6 +84,7 @@ class MetadataDoor:
     def __call__(self, environ: Mapping[str, Any], start: Any) -> Iterable[bytes]:
         path = unquote(urlsplit(str(environ.get("RAW_URI") or environ.get("PATH_INFO") or "/")).path)
         method = str(environ["REQUEST_METHOD"])
+        started, self._asked.clouds = time.monotonic(), []
         try:
             status, body, extra = self._answer(method, path, environ)
         except (Ec2Error, RefusedError) as error:
@@ -79,13 +95,26 @@ class MetadataDoor:
             status, body, extra = 503, b"an internal error has occurred\n", []
         headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body))), *extra]
         start(f"{status} {REASONS[status]}", headers)
+        self._count(path, status, time.monotonic() - started)
         return [body]
+
+    def _count(self, path: str, status: int, seconds: float) -> None:
+        if self._store is None or path in OWN:
+            return
+        kind = next((word for word in path.split("/")[2:3] if word in KINDS), "other")
+        requests = sum(one.count for one in self._asked.clouds)
+        try:
+            self._store.count(kind, str(status), seconds, requests)
+        except sqlite3.Error as error:  # a full disk must not cost an answer that is there
+            LOG.error("the store cannot count: %s", error)
 
     def _answer(
         self, method: str, path: str, environ: Mapping[str, Any]
     ) -> tuple[int, bytes, list[tuple[str, str]]]:
         if method == "GET" and path == "/health":
             return 200, b"ok\n", []
+        if method == "GET" and path == "/metrics" and self._store and not came_through_neutron(environ):
+            return 200, self._store.metrics("metadata", "requests of guests").encode(), []
         caller = self._caller(environ)
         if caller is None:
             return 403, b"not a request that Neutron has passed on\n", []
@@ -150,7 +179,9 @@ class MetadataDoor:
                 urls[service] = str(url).rstrip("/")
         if "network" in urls and not urls["network"].endswith("/v2.0"):
             urls["network"] += "/v2.0"
-        return Cloud(self._pool, self._session.get_token(), urls, f"req-{uuid.uuid4()}")
+        cloud = Cloud(self._pool, self._session.get_token(), urls, f"req-{uuid.uuid4()}")
+        self._asked.clouds.append(cloud)
+        return cloud
 
     def _read(self, key: str, project: str) -> Optional[Mapping[str, Node]]:
         cloud = self._cloud()

@@ -212,20 +212,23 @@ class Store:
                 (action, code, seconds, requests),
             )
 
-    def metrics(self) -> str:
+    def metrics(self, door: str = "ec2", what: str = "EC2 calls") -> str:
         """The counters of all workers since the store was made, as Prometheus reads them."""
         rows = self._rows("SELECT action, code, calls, seconds, requests FROM metric ORDER BY action, code")
         out = []
         for at, (name, text) in enumerate(
             (
-                ("calls_total", "EC2 calls answered"),
+                ("calls_total", f"{what} answered"),
                 ("seconds_total", "time spent on them"),
                 ("backend_requests_total", "requests made to OpenStack for them"),
             ),
             start=2,
         ):
-            out.append(f"# HELP osg_site_iaas_ec2_{name} {text}\n# TYPE osg_site_iaas_ec2_{name} counter\n")
+            out.append(
+                f"# HELP osg_site_iaas_{door}_{name} {text}\n# TYPE osg_site_iaas_{door}_{name} counter\n"
+            )
             out.extend(
-                f'osg_site_iaas_ec2_{name}{{action="{row[0]}",code="{row[1]}"}} {row[at]:g}\n' for row in rows
+                f'osg_site_iaas_{door}_{name}{{action="{row[0]}",code="{row[1]}"}} {row[at]:g}\n'
+                for row in rows
             )
         return "".join(out)

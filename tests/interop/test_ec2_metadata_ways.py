@@ -78,6 +78,7 @@ def test_in_the_agents_place_a_token_is_required_and_is_one_instances(box, admin
         assert one.ask("PUT", "/latest/api/token")[0] == 400
         tokens = [guest.ask("PUT", "/latest/api/token", (FOR, "60")) for guest in guests]
         assert [status for status, _ in tokens] == [200, 200]
+        assert one.ask("GET", "/metrics", (TOKEN, tokens[0][1]))[0] == 404, "counters of all are for no guest"
         for guest, own, (_, token) in zip(guests, (first, second), tokens):
             assert guest.ask("GET", "/latest/meta-data/instance-id", (TOKEN, token)) == (200, own)
         assert two.ask("GET", "/latest/user-data", (TOKEN, tokens[0][1]))[0] == 401

@@ -30,7 +30,8 @@ def running_metadata_door(
     (folder / "secret").write_text(secret)
     place = "--socket" if where.startswith("/") else "--bind"
     command = [sys.executable, "-m", "osg_site_iaas.cli.ec2_metadata", "--cloud", "sandbox", "--workers", "1"]
-    command += [place, where, "--secret-file", str(folder / "secret"), *options]
+    command += [place, where, "--secret-file", str(folder / "secret"), "--state", str(folder / "state")]
+    command += options
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
             command, env={**os.environ, "OS_CLIENT_CONFIG_FILE": str(clouds)}, stdout=log, stderr=log

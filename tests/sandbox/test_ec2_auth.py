@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode, urlsplit
 
@@ -75,6 +76,8 @@ def test_an_unknown_key_is_refused_with_401(either, vo):
     stranger = Vo("x", "x", "x", "0" * 32, "x", None)
     answer = send(either, v4, stranger)
     assert (answer.status_code, "<Code>AuthFailure</Code>" in answer.text) == (401, True)
+    logged = json.loads(either.log.read_text().splitlines()[-1])
+    assert (logged["code"], logged["access_key"], logged["project"]) == ("AuthFailure", "0" * 32, "")
 
 
 def test_an_unsigned_request_is_refused(either):

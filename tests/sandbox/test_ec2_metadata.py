@@ -109,3 +109,21 @@ def test_nothing_of_another_instance_can_be_reached(url, launched, vo, other_vo)
     assert (
         requests.get(f"{url}/latest/meta-data/instance-id", headers=elsewhere, timeout=60).status_code == 404
     )
+
+
+def test_metrics_count_and_are_for_no_guest(url, launched, vo):
+    (_, server), _ = launched
+    own = headers(server, vo)
+    line = 'osg_site_iaas_metadata_calls_total{action="meta-data",code="200"} '
+
+    def calls() -> int:
+        text = requests.get(f"{url}/metrics", timeout=60).text
+        return sum(int(one.removeprefix(line)) for one in text.splitlines() if one.startswith(line))
+
+    before = calls()
+    for _ in range(3):
+        assert requests.get(f"{url}/latest/meta-data/instance-id", headers=own, timeout=60).ok
+    assert calls() == before + 3
+    for told in (own, {"X-Forwarded-For": "10.20.0.9"}, {"X-Neutron-Network-ID": server}):
+        answer = requests.get(f"{url}/metrics", headers=told, timeout=60)
+        assert (answer.status_code, "calls_total" in answer.text) in {(403, False), (404, False)}

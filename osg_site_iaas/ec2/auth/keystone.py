@@ -19,7 +19,7 @@ from typing import Any, Mapping, Optional
 
 from osg_site_iaas.ec2.auth.request import Claim, HttpRequest
 from osg_site_iaas.ec2.auth.sigv4 import ALGORITHM, signature_v4
-from osg_site_iaas.ec2.auth.verify import read_claim, verify
+from osg_site_iaas.ec2.auth.verify import verify
 from osg_site_iaas.ec2.backend.http import endpoints
 from osg_site_iaas.ec2.errors import Ec2Error, auth_failure, internal, signature_mismatch, unavailable
 
@@ -75,9 +75,8 @@ class Keystone:
         self._flights: dict[str, threading.Lock] = {}
         self.asked = 0  # requests to Keystone
 
-    def grant(self, request: HttpRequest) -> Grant:
+    def grant(self, claim: Claim, request: HttpRequest) -> Grant:
         """The grant of the request's signer; EC2's authentication errors otherwise."""
-        claim = read_claim(request, datetime.now(timezone.utc))
         if self._mode == "service":
             return self._by_keystone(claim, request)
         grant = self._kept(claim.access_key)

@@ -17,14 +17,12 @@ def test_the_table_in_the_page_is_the_one_that_the_code_makes():
     text = PAGE.read_text(encoding="utf-8")
     written = text.partition(f"{BEGIN}\n")[2].partition(f"\n{END}")[0]
     served = [name for name, action in load_actions().items() if action.service == "ec2"]
-    names = [
-        line
-        for line in table(load_model(served)).splitlines()
-        if line.startswith(("### ", "- understood", "- filters"))
-    ]
-    assert names == [
-        line for line in written.splitlines() if line.startswith(("### ", "- understood", "- filters"))
-    ], "run `osg-site-iaas-ec2 --table` and put its output into docs/ec2.md"
+    made = table(load_model(served)).rstrip("\n")
+    # What is refused grows with EC2's model, and so with the botocore that is installed.
+    made_lines, written_lines = (
+        [line for line in text.splitlines() if not line.startswith("- refused")] for text in (made, written)
+    )
+    assert made_lines == written_lines, "run `osg-site-iaas-ec2 --table` and put its output into docs/ec2.md"
 
 
 def test_every_setting_is_explained():
