@@ -7,10 +7,12 @@ time than most services need to answer, and a reconciler wants the JSON as it is
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
 from keystoneauth1 import exceptions as ksa
@@ -240,7 +242,8 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
     except os_exceptions.ConfigException as error:
         raise CloudError(
             f"clouds.yaml has no usable entry {name!r}: {error}",
-            todo="cloud.name in site.yml names the entry; `openstack --os-cloud NAME token issue` tries it",
+            todo=_not_there(os.environ.get("OS_CLIENT_CONFIG_FILE"))
+            or "cloud.name in site.yml names the entry; `openstack --os-cloud NAME token issue` tries it",
         ) from error
     except (ksa.ClientException, OSError, ValueError) as error:
         raise CloudError(f"clouds.yaml entry {name!r} cannot be used: {_words(error)}") from error
@@ -275,6 +278,13 @@ def _names_version_3(entry: Any) -> bool:
         and any(auth.get(key) for key in ("user_id", "user_domain_id", "user_domain_name"))
         and not any(auth.get(key) for key in ("default_domain_id", "default_domain_name"))
     )
+
+
+def _not_there(file: Optional[str]) -> Optional[str]:
+    """What to do where the clouds.yaml that was named is not there, which openstacksdk passes over in silence."""
+    if not file or Path(file).exists():
+        return None
+    return f"OS_CLIENT_CONFIG_FILE names {file}, which is not there: write it, or unset the variable"
 
 
 def _same_region(config: Any, entry: Any, name: str, region: Optional[str]) -> None:

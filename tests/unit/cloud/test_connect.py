@@ -53,3 +53,13 @@ def test_an_entry_that_leaves_the_region_open_or_names_it_is_taken(entry, more):
 def test_where_the_address_says_which_keystone_it_is_nobody_asks(entry, auth, plugin):
     entry({"auth": {**AUTH, "user_domain_id": "default", "project_domain_id": "default", **auth}})
     assert type(connect("mine").session.auth).__module__.split(".")[2] == plugin
+
+
+def test_a_file_of_logins_that_was_named_and_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with pytest.raises(CloudError) as error:
+        connect("mine")
+    assert error.value.todo == (
+        f"OS_CLIENT_CONFIG_FILE names {tmp_path}/clouds.yaml, which is not there: write it, or unset the variable"
+    )
