@@ -1,8 +1,9 @@
-"""The RPMs: built, looked at by rpmlint, taken apart, and run from their files."""
+"""The RPMs: built, looked at by rpmlint, installed into a root by rpm, and run from their files there."""
 
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -44,14 +45,24 @@ def packages(tmp_path_factory):
     return {path.name.split(f"-{__version__}-")[0]: path for path in folder.glob("*.noarch.rpm")}
 
 
-@pytest.fixture(scope="module")
-def unpacked(packages, tmp_path_factory):
-    """A root with the files of all packages."""
-    root = tmp_path_factory.mktemp("root")
-    for path in packages.values():
-        with subprocess.Popen(["rpm2cpio", path], stdout=subprocess.PIPE) as archive:
-            sh("cpio", "-idm", "--quiet", stdin=archive.stdout, cwd=root)
+def install(packages, root):
+    """All packages into a root by rpm; what they require of others is not there, nor is EL."""
+    if os.geteuid() != 0:
+        pytest.fail("rpm installs into a root of its own only as root", pytrace=False)
+    (root / "etc").mkdir()
+    # gratia-probe-common, which is OSG's, makes the probe's group
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\ngratia:x:990:\n")
+    sh("rpm", "--root", root, "--initdb")
+    told = sh("rpm", "--root", root, "-i", "--nosignature", "--nodeps", "--noscripts", *packages.values())
+    # Debian's rpm warns each time that Debian has other packages
+    assert [line for line in told.splitlines() if not line.startswith("rpm: ")] == []
     return root
+
+
+@pytest.fixture(scope="module")
+def installed(packages, tmp_path_factory):
+    return install(packages, tmp_path_factory.mktemp("root"))
 
 
 def files(package):
@@ -116,6 +127,59 @@ def test_the_page_has_the_least_versions_of_the_libraries():
         ), line
 
 
+def test_nothing_but_what_the_page_names_is_missing_for_an_installation(packages, tmp_path):
+    sh("rpm", "--root", tmp_path, "--initdb")
+    asked = ["rpm", "--root", tmp_path, "-i", "--test", "--nosignature", *packages.values()]
+    told = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    missing = set(re.findall(r"^\s\(?(\S+).* is needed by ", told, re.MULTILINE))
+    assert {"python3-jsonschema", "gratia-probe-common"} <= missing, told
+    page = PAGE.read_text()
+    everywhere = {"/bin/sh", "/usr/bin/python3", "python(abi)"}
+    assert [name for name in missing - everywhere if f"`{name}`" not in page] == []
+    assert [name for name in missing if "osg-site-iaas" in name] == []
+
+
+def test_what_lies_there_is_what_was_packed_with_its_owners_and_modes(installed):
+    assert sh("rpm", "--root", installed, "-Va", "--nodeps", "--noscripts") == ""
+    owner = sh("stat", "-c", "%u %g %a", installed / "etc/gratia/openstack/ProbeConfig").split()
+    assert owner == ["0", "990", "640"]
+
+
+def test_systemd_makes_the_users_and_folders_that_the_units_name(installed, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(installed / "usr/lib", root / "usr/lib", ignore=shutil.ignore_patterns("python*"))
+    (root / "etc").mkdir()
+    sh("systemd-sysusers", "--root", root)
+    users = {line.split(":")[0] for line in (root / "etc/passwd").read_text().splitlines()}
+    groups = {line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()}
+    for unit in (root / "usr/lib/systemd/system").glob("*.service"):
+        user, group = (re.search(rf"^{word}=(.+)$", unit.read_text(), re.M)[1] for word in ("User", "Group"))
+        # the front is Keystone's user, whom Keystone's package makes
+        assert user in users | {"keystone"}, unit.name
+        assert group in groups | {"keystone"}, unit.name
+    sh("systemd-tmpfiles", "--root", root, "--create", "--prefix=/etc/osg", "--prefix=/var/lib/osg-site-iaas")
+    assert oct((root / "etc/osg/site-iaas/secrets").stat().st_mode)[-3:] == "700"
+
+
+def test_every_file_that_a_role_puts_on_a_host_is_in_the_collections_package(installed):
+    collection = installed / "usr/share/ansible/collections/ansible_collections/osg/site_iaas"
+    for kept in ("packaging/systemd", "probes", "roles", "playbooks"):
+        there = {path.relative_to(collection) for path in (collection / kept).rglob("*") if path.is_file()}
+        asked = {path.relative_to(ROOT) for path in (ROOT / kept).rglob("*") if path.is_file()}
+        assert {path for path in asked if path.suffix != ".pyc"} == there
+
+
+def test_ansible_reads_each_role_from_there(installed, tmp_path):
+    collections = installed / "usr/share/ansible/collections"
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    told = sh(
+        Path(sys.executable).parent / "ansible-doc", "-t", "role", "--json", "-l", "osg.site_iaas",
+        env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert {f"osg.site_iaas.{role}" for role in roles} <= set(json.loads(told[told.index("{") :])), told
+
+
 @pytest.mark.parametrize(
     "command, told",
     [
@@ -128,19 +192,19 @@ def test_the_page_has_the_least_versions_of_the_libraries():
         ("usr/share/gratia/openstack/openstack_meter --version", __version__),
     ],
 )
-def test_commands_run_from_the_installed_files(unpacked, tmp_path, command, told):
+def test_commands_run_from_the_installed_files(installed, tmp_path, command, told):
     program, *words = command.split()
-    words = [str(next(unpacked.glob(f"{Path(word).parent}*/{Path(word).name}"), word)) for word in words]
-    there = unpacked / "usr/lib/python3.9/site-packages"
+    words = [str(next(installed.glob(f"{Path(word).parent}*/{Path(word).name}"), word)) for word in words]
+    there = installed / "usr/lib/python3.9/site-packages"
     where = "import osg_site_iaas; print(osg_site_iaas.__file__)"
     environment = {"PYTHONPATH": str(there), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     assert str(there) in sh(sys.executable, "-c", where, env=environment, cwd=tmp_path)
-    assert told in sh(sys.executable, unpacked / program, *words, env=environment, cwd=tmp_path)
+    assert told in sh(sys.executable, installed / program, *words, env=environment, cwd=tmp_path)
 
 
-def test_ansible_finds_the_installed_collection(unpacked, tmp_path):
+def test_ansible_finds_the_installed_collection(installed, tmp_path):
     environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(unpacked / "usr/share/ansible/collections"),
+        "ANSIBLE_COLLECTIONS_PATH": str(installed / "usr/share/ansible/collections"),
         "HOME": str(tmp_path),
         "LC_ALL": "C.UTF-8",
     }
@@ -148,3 +212,16 @@ def test_ansible_finds_the_installed_collection(unpacked, tmp_path):
         Path(sys.executable).parent / "ansible-galaxy", "collection", "list", env=environment, cwd=tmp_path
     )
     assert re.search(rf"osg\.site_iaas +{re.escape(__version__)}", listed), listed
+
+
+def test_what_is_erased_leaves_nothing_but_what_was_written_since(packages, tmp_path):
+    root = install(packages, tmp_path)
+    (root / "etc/osg/site-iaas/site.yml").write_text("version: 1\n")
+    config = root / "etc/gratia/openstack/ProbeConfig"
+    config.write_text(config.read_text().replace('EnableProbe="0"', 'EnableProbe="1"'))
+    sh("rpm", "--root", root, "-e", "--nodeps", "--noscripts", *packages)
+    left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    ours = {
+        name for name in left if "rpm" not in name.split("/")[-2] and name not in ("etc/group", "etc/passwd")
+    }
+    assert ours == {"etc/osg/site-iaas/site.yml", "etc/gratia/openstack/ProbeConfig.rpmsave"}
