@@ -69,7 +69,7 @@ def test_units_that_roles_install_are_there():
 
 
 def test_the_site_playbook_gives_roles_what_they_require_and_nothing_they_do_not_know():
-    given = read("playbooks/hosts.yml")
+    given = read("playbooks/vars/hosts.yml")
     known = {name: option for role in ROLES for name, option in options(role).items()}
     of_roles = {name for name in given if name.partition("_")[0] in ROLES}
     assert of_roles - set(known) == set()
