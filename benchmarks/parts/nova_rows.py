@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from pathlib import Path
+from typing import Any, Callable, Mapping
 
 # database, table, the column that names the server
 TABLES = (
@@ -23,8 +24,13 @@ TABLES = (
 OWN = {"instances": {"host": "copies", "node": "copies", "compute_id": None}}
 
 
-def copy(folder: Path, server: str, count: int) -> list[str]:
-    """The ids of so many copies of a server."""
+def copy(
+    folder: Path,
+    server: str,
+    count: int,
+    own: Callable[[int], Mapping[str, Any]] = lambda number: {},
+) -> list[str]:
+    """The ids of so many copies of a server; ``own`` gives columns of a copy's row in ``instances`` by its number."""
     made = [str(uuid.uuid4()) for _ in range(count)]
     for file in sorted({table[0] for table in TABLES}):
         with sqlite3.connect(folder / file, timeout=120) as database:
@@ -42,7 +48,10 @@ def copy(folder: Path, server: str, count: int) -> list[str]:
                     marks = ", ".join("?" for _ in row)
                     database.executemany(
                         f"INSERT INTO {table} ({names}) VALUES ({marks})",
-                        [tuple({**row, key: one}.values()) for one in made],
+                        (
+                            tuple({**row, key: one, **(own(number) if table == "instances" else {})}.values())
+                            for number, one in enumerate(made)
+                        ),
                     )
     return made
 
