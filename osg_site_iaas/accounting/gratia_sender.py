@@ -13,7 +13,10 @@ from types import TracebackType
 from typing import Any, Optional, Sequence
 
 from osg_site_iaas import __version__
+from osg_site_iaas.accounting import gratia_config
+from osg_site_iaas.accounting.probeconfig import read_attributes
 from osg_site_iaas.accounting.send import Fate, Outcome
+from osg_site_iaas.accounting.settings import Settings
 from osg_site_iaas.errors import AccountingError
 
 log = logging.getLogger(__name__)
@@ -24,11 +27,7 @@ WHOLE = 1 << 30  # a bundle size that is never reached: it is us who say when to
 class ThroughGratia:
     """The library, initialised once a process. Use as a context manager."""
 
-    def __init__(self, config: Optional[Path]) -> None:
-        if config is None:
-            raise AccountingError(
-                "the sender gratia needs a ProbeConfig", todo="run openstack_meter, or choose Sender=direct"
-            )
+    def __init__(self, settings: Settings) -> None:
         try:
             self._core: Any = importlib.import_module("gratia.common.GratiaCore")
         except ImportError as error:
@@ -39,7 +38,7 @@ class ThroughGratia:
         self._bundle: Any = self._core.bundle
         self._state: Any = self._core.global_state
         self._sandbox: Any = self._core.sandbox_mgmt
-        self._config = config
+        self._config = _write_config(settings)
         self._record_type = _record_type(self._core)
 
     def __enter__(self) -> ThroughGratia:
@@ -100,6 +99,23 @@ class ThroughGratia:
         for folder in self._sandbox.backupDirList:
             for file in (Path(folder) / "gratiafiles" / own / "outbox").glob("r*"):
                 self._sandbox.RemoveRecordFile(str(file))
+
+
+def _write_config(settings: Settings) -> Path:
+    """The library's ProbeConfig, written anew."""
+    told = read_attributes(settings.gratia_config) if settings.gratia_config else {}
+    attributes = gratia_config.effective(settings, told)
+    file = gratia_config.folder(settings) / "ProbeConfig"
+    try:
+        for name in ("DataFolder", "WorkingFolder", "LogFolder"):
+            Path(attributes[name]).mkdir(parents=True, exist_ok=True)
+        file.write_text(gratia_config.text(attributes), encoding="utf-8")
+    except OSError as error:
+        raise AccountingError(
+            f"the folders of gratia-probe-common cannot be made: {error}",
+            todo="check the owner of DataFolder and LogFolder",
+        ) from error
+    return file
 
 
 def _record_type(core: Any) -> type[Any]:

@@ -135,7 +135,7 @@ def open_source(settings: Settings, cloud: Cloud, now: datetime) -> Iterator[Sou
 def open_sender(settings: Settings) -> Iterator[Sender]:
     """The way to the collector that the settings choose."""
     if settings.sender == "gratia":
-        with ThroughGratia(settings.gratia_config) as library:
+        with ThroughGratia(settings) as library:
             yield library
         return
     with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:

@@ -20,6 +20,7 @@ CERTIFICATE = "/etc/grid-security/hostcert.pem"
 KEY = "/etc/grid-security/hostkey.pem"
 PLACEHOLDERS = ("generic site", "")  # what gratia-probe's template has for SiteName
 _TEMPLATE = re.compile("@[A-Z]+@")  # and for other names
+_PROBE_NAME = re.compile(r"[^\s:]+:[^\s:]+")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def from_probe_config(site: Site, file: Path, folder: Optional[Path] = None) -> 
 
 def _settings(site: Site, read: _Reader, folder: Optional[Path]) -> Settings:
     ssl = read.flag("UseSSL", False)
-    probe_name = read.text("ProbeName")
+    probe_name = read.probe_name()
     return Settings(
         probe=Probe(
             site_name=read.text("SiteName"),
@@ -162,6 +163,16 @@ class _Reader:
 
     def text(self, name: str, default: str = "") -> str:
         return self._attributes.get(name, default).strip() or default
+
+    def probe_name(self) -> str:
+        """GRACC finds the Topology resource by what is behind the colon."""
+
+        def read(value: str) -> str:
+            if not _PROBE_NAME.fullmatch(value):
+                raise ValueError(value)
+            return value
+
+        return self._take("ProbeName", "", read, "openstack:FQDN, with the FQDN of the Topology resource")
 
     def path(self, name: str) -> Optional[Path]:
         value = self.text(name)

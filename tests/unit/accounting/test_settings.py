@@ -100,9 +100,10 @@ def test_every_problem_is_named_at_once() -> None:
             CollectorHost="http://x",
             Sender="pigeon",
             StartDate="yesterday",
+            ProbeName="cloud.example.org",
         )
     assert {problem.path for problem in error.value.problems} == {
-        "BundleSize", "UseSSL", "CollectorHost", "Sender", "StartDate"
+        "BundleSize", "UseSSL", "CollectorHost", "Sender", "StartDate", "ProbeName"
     }  # fmt: skip
     assert all(problem.file == "ProbeConfig" and problem.todo for problem in error.value.problems)
 

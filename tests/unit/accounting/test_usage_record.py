@@ -11,8 +11,9 @@ import pytest
 from histories import BASE, SIZES
 from hypothesis import given
 from hypothesis import strategies as st
+from usage_record import problems
 
-from osg_site_iaas.accounting.model import DAY, Assumed, Slice, State, moment
+from osg_site_iaas.accounting.model import DAY, Assumed, Size, Slice, State, moment
 from osg_site_iaas.accounting.record import Origin, Owner, Probe, end_time, render
 from osg_site_iaas.sandbox.collector.content import Document, document
 from osg_site_iaas.sandbox.collector.record import envelope, flatten
@@ -152,21 +153,64 @@ def test_text_is_kept_as_it_is_where_xml_can_hold_it() -> None:
     assert gracc(render(SLICE, Origin("a\x00b\nc\ud800d"), OWNER, PROBE)).fields["JobName"] == "a b c d"
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason="the Gratia profile schema is not beside the repository")
-@pytest.mark.parametrize(
-    "one, origin, owner",
-    [
-        (SLICE, ORIGIN, OWNER),
-        (
-            changed(wall=0, others={}, assumed=frozenset(Assumed)),
-            Origin("\x0b"),
-            dataclasses.replace(OWNER, dn=""),
-        ),
-        (changed(size=dataclasses.replace(SIZES["small"], disk=0), last=State.ERROR), Origin("]]>"), OWNER),
-    ],
+NAMES = st.text(max_size=300)
+COUNTS = st.integers(1, 512)
+SIZES_OF_ANY_KIND = st.builds(
+    Size, NAMES, COUNTS, st.integers(1, 1 << 22), st.integers(0, 1 << 20), st.integers(0, 16)
 )
-def test_it_is_valid_against_the_gratia_profile(one: Slice, origin: Origin, owner: Owner) -> None:
-    etree = pytest.importorskip("lxml.etree", reason="lxml is not installed")
+OWNERS = st.builds(Owner, NAMES, NAMES, NAMES, NAMES, NAMES, NAMES, NAMES)
+
+
+@st.composite
+def slices_of_any_kind(draw: st.DrawFn) -> Slice:
+    start = BASE + draw(st.integers(0, DAY - 1))
+    end = draw(st.integers(start + 1, BASE + DAY))
+    wall = draw(st.integers(0, end - start))
+    others = {state: draw(st.integers(1, DAY)) for state in draw(st.sets(st.sampled_from(State)))}
+    return changed(
+        start=start, end=end, wall=wall, others=others, size=draw(SIZES_OF_ANY_KIND),
+        last=draw(st.sampled_from(State)), final=draw(st.booleans()),
+        assumed=frozenset(draw(st.sets(st.sampled_from(Assumed)))),
+    )  # fmt: skip
+
+
+@given(slices_of_any_kind(), st.builds(Origin, NAMES, NAMES), OWNERS)
+def test_any_record_keeps_to_the_profile(one: Slice, origin: Origin, owner: Owner) -> None:
+    assert problems(render(one, origin, owner, PROBE)) == []
+
+
+SPOILED = (
+    ("PT54000S", "54000"),
+    ("PT54000S", "PT1.5H"),
+    ("2026-11-22T06:00:00Z", "1795327200"),
+    ('storageUnit="GB"', 'storageUnit="TB"'),
+    ('urwg:metric="total">1<', 'urwg:metric="total">0<'),
+    ('urwg:metric="max">8<', 'urwg:metric="max">7.5<'),
+    ("<Njobs>1<", "<Njobs>0<"),
+    ("<ProjectName>", "<ProjectName colour='red'>"),
+    ("<Queue>large</Queue>", "<Flavour>large</Flavour>"),
+    ('urwg:usageType="user"', 'urwg:usageType="guest"'),
+    ("urwg:recordId=", "urwg:createdBy="),
+    ("<LocalUserId>", "<LocalUserId>a</LocalUserId><LocalUserId>"),
+)
+
+
+@pytest.mark.parametrize("good, bad", SPOILED)
+def test_the_rules_of_the_profile_see_what_is_wrong(good: str, bad: str) -> None:
+    xml = render(SLICE, ORIGIN, OWNER, PROBE)
+    assert good in xml
+    assert problems(xml.replace(good, bad, 1))
+
+
+@pytest.mark.skipif(not SCHEMA.exists(), reason="the Gratia profile schema is not beside the repository")
+def test_our_rules_of_the_profile_are_those_of_the_schema() -> None:
+    from lxml import etree
+
     folder = SCHEMA.parent
     schema = etree.XMLSchema(etree.parse(str(folder / SCHEMA.name), base_url=f"{folder}/"))
-    schema.assertValid(etree.fromstring(render(one, origin, owner, PROBE).encode()))
+    xml = render(SLICE, ORIGIN, OWNER, PROBE)
+    bare = render(changed(wall=0, others={}, assumed=frozenset(Assumed)), Origin("\x0b"), OWNER, PROBE)
+    for good in (xml, bare):
+        schema.assertValid(etree.fromstring(good.encode()))
+    for good, bad in SPOILED:
+        assert not schema.validate(etree.fromstring(xml.replace(good, bad, 1).encode())), bad

@@ -36,17 +36,10 @@ def owners(vos: Sequence[str] = VOS) -> Owners:
     return Owners(site(vos=vos), projects, users)
 
 
-PROBE_CONFIG = """<ProbeConfiguration
-  CollectorHost="{host}" SSLHost="{host}" SSLRegistrationHost="{host}"
-  CollectorService="/gratia-servlets/rmi" SSLCollectorService="/gratia-servlets/rmi"
-  ProbeName="openstack:cloud.example.org" SiteName="Example-Cloud" Grid="OSG" EnableProbe="1"
-  SuppressUnknownVORecords="0" SuppressNoDNRecords="0" SuppressGridLocalRecords="0"
-  QuarantineUnknownVORecords="1" BundleSize="100" MaxPendingFiles="100000" MaxStagedArchives="400"
-  UseSyslog="0" ConnectionTimeout="{timeout}" LogLevel="-1" DebugLevel="-1" LogRotate="31" DataLengthMax="0"
-  DataFileExpiration="31" QuarantineSize="200" GratiaExtension="gratia.xml" UseSSL="0"
-  UseGratiaCertificates="0" CertInfoLogPattern="{folder}/none" UserVOMapFile="{folder}/none"
-  CondorCEHistoryFolder="{folder}/condor" DataFolder="{folder}/data/" WorkingFolder="{folder}/tmp"
-  LogFolder="{folder}/log"/>
+# as it is shipped, and with an attribute that a site had in the ProbeConfigs of its other probes
+PROBE_CONFIG = """<ProbeConfiguration CollectorHost="" ProbeName="" SiteName="" Grid="" EnableProbe="1" Sender="gratia"
+  LogLevel="-1" DebugLevel="-1" BundleSize="1" DataFolder="{folder}/data/" WorkingFolder="{folder}/tmp"
+  LogFolder="{folder}/log" SuppressNoDNRecords="1" MapUnknownToGroup="1" CertInfoLogPattern="{folder}/data/*"/>
 """
 
 
@@ -97,18 +90,15 @@ class World:
 
     def through_gratia(self, folder: Path) -> None:
         """From now on send through gratia-probe-common, with folders of its own."""
-        for name in ("data", "tmp", "log", "condor"):
-            (folder / name).mkdir(parents=True)
-        self.settings = replace(self.settings, sender="gratia", gratia_config=folder / "ProbeConfig")
-        self.aim(self.collector.address)
+        folder.mkdir()
+        file = folder / "ProbeConfig"
+        file.write_text(PROBE_CONFIG.format(folder=folder))
+        self.settings = replace(self.settings, sender="gratia", gratia_config=file)
 
     def aim(self, host: str, timeout: int = 60) -> None:
         """Send to that collector from now on, and wait so many seconds for an answer."""
         collector = replace(self.settings.collector, host=host, timeout=timeout)
         self.settings = replace(self.settings, collector=collector)
-        file = self.settings.gratia_config
-        if file is not None:
-            file.write_text(PROBE_CONFIG.format(host=host, folder=file.parent, timeout=timeout))
 
     def core_seconds(self) -> dict[int, float]:
         """What the collector counts, by day since the epoch."""
