@@ -192,9 +192,7 @@ class Bench:
             if report.errors or report.read is None:
                 sys.exit(f"the probe failed: {report.errors}")
             read = report.read
-            return (
-                f"{report.delivered.sent} records sent, {read.changed} changed, {read.actions_read} actions read"
-            )
+            return f"{report.delivered.sent} records sent, {read.changed} changed, {read.actions_read} actions read"
 
         return once
 

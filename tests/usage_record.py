@@ -38,14 +38,14 @@ OTHERS: dict[str, tuple[re.Pattern[str], dict[str, re.Pattern[str]]]] = {
     "TimeInstant": (TIME, {"type": ANY, "description": ANY}),
     "WallDuration": (DURATION, TEXT),
     "CpuDuration": (DURATION, {"description": ANY, "usageType": re.compile("user|system")}),
-    **{name: (TIME, TEXT) for name in ("StartTime", "EndTime", "QueueTime")},
-    **{
-        name: (ANY, TEXT)
-        for name in (
+    **dict.fromkeys(("StartTime", "EndTime", "QueueTime"), (TIME, TEXT)),
+    **dict.fromkeys(
+        (
             "Resource", "JobName", "Status", "MachineName", "SubmitHost", "Queue", "ProjectName", "ProbeName",
             "SiteName", "Grid", "GratiaVersion",
-        )
-    },
+        ),
+        (ANY, TEXT),
+    ),
 }  # fmt: skip
 
 

@@ -43,7 +43,9 @@ class Caso:
         self._program = environment("caso", PACKAGES) / "caso-extract"
         self._folder = folder
         folder.mkdir()
-        (folder / "voms.json").write_text('{"vo.example.org": {"projects": ["%s"]}}' % '", "'.join(projects))
+        (folder / "voms.json").write_text(
+            '{{"vo.example.org": {{"projects": ["{}"]}}}}'.format('", "'.join(projects))
+        )
         told = {name: value for name, value in auth.items() if not name.startswith("project_name")}
         (folder / "caso.conf").write_text(
             CONFIG.format(projects=",".join(projects), region=region, folder=folder, **told)

@@ -56,7 +56,9 @@ def effective(settings: Settings, attributes: Mapping[str, str]) -> Mapping[str,
         "SiteName": probe.site_name,
         "Grid": probe.grid,
         "EnableProbe": "1",
-        "BundleSize": str(max(settings.bundle_size, 2)),  # with less it speaks another protocol, unknown to GRACC
+        "BundleSize": str(
+            max(settings.bundle_size, 2)
+        ),  # with less it speaks another protocol, unknown to GRACC
         # decided before a record was made
         "VOOverride": "",
         "MapUnknownToGroup": "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.errors import Locked, SiteError
+from osg_site_iaas.errors import AccountingError, Locked, SiteError
 
 log = logging.getLogger(__name__)
 LATE = 7 * DAY  # GRACC makes its summaries of the last seven days by itself, and of no others
@@ -104,8 +104,16 @@ def perform(
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The folder's lock: one run at a time, and nothing left behind by one that was killed."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with open(folder / "lock", "a+") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        file = open(folder / "lock", "a+")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise AccountingError(
+            f"the accounting state cannot be kept there: {error.strerror}",
+            where=str(folder),
+            todo="run as the probe's user, or name another folder: --state, or DataFolder in the ProbeConfig",
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -185,9 +193,7 @@ class _Run:
                 f"collector {self._settings.collector.url}: {delivered.stopped}\n"
                 "  -> nothing is lost: the next run sends what is left"
             )
-        if not self._errors:
-            with self._store.transaction():
-                self._store.keep("success", epoch(self._now))
+        self._tell_how_it_went()
         self._tell_metrics()
         return Report(
             at=self._now,
@@ -232,6 +238,16 @@ class _Run:
                 f"{closed[states.HELD]} slices are held back, since their projects belong to no VO: see status"
             )
         return closed
+
+    def _tell_how_it_went(self) -> None:
+        if not self._errors:
+            with self._store.transaction():
+                self._store.keep("success", epoch(self._now))
+                self._store.keep_words("failure", "")
+            return
+        with suppress(SiteError):  # the disk may be why it failed
+            first = self._errors[0].splitlines()[0]
+            self._store.keep_words("failure", f"{iso(epoch(self._now))} {first}")
 
     def _tell_metrics(self) -> None:
         if self._settings.metrics is None:

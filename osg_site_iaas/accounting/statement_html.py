@@ -6,7 +6,7 @@ from html import escape
 from typing import Iterable, Sequence
 
 from osg_site_iaas.accounting.charts import columns, hours, number, share
-from osg_site_iaas.accounting.model import State
+from osg_site_iaas.accounting.model import State, iso
 from osg_site_iaas.accounting.statement import Statement, Use
 
 MOST = 15  # rows of a table; what is below them is added up
@@ -14,6 +14,12 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
 )  # fmt: skip
+
+_WORDS = {
+    State.OFFLOADED: "shelved and offloaded",
+    State.SOFT_DELETED: "softly deleted",
+    State.ERROR: "in error",
+}
 
 STYLE = """
 :root { --ink: #1b2733; --soft: #5b6875; --line: #dde3e9; --blue: #1f6f9f; --pale: #e8f1f6; --warn: #8a4b00 }
@@ -41,19 +47,22 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem }
 .warn { color: var(--warn); font-weight: 600 }
 footer { color: var(--soft); font-size: .85rem; border-top: 1px solid var(--line); margin-top: 2.5rem }
 @media (max-width: 46rem) { .share-cell { display: none } .cards li { flex-basis: 7rem } }
-@media print { body { padding: 0 } .cards li, .share { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
+@media print { body { padding: 0; font-size: 12px } h2 { break-after: avoid } tr, .chart { break-inside: avoid }
+  .cards { flex-wrap: nowrap } .cards li { flex: 1 1 0; padding: .5rem .6rem } .cards b { font-size: 1.2rem }
+  .cards li, .share { -webkit-print-color-adjust: exact; print-color-adjust: exact } }
 """
 
 
-def page(statement: Statement, *, site: str, collector: str) -> str:
-    """The statement as HTML."""
+def page(statement: Statement, *, site: str, collector: str, closed: int) -> str:
+    """The statement as HTML. ``closed``: up to when usage has been counted, in seconds since the epoch."""
     month = f"{MONTHS[statement.month.month - 1]} {statement.month.year}"
     title = f"{statement.vo} at {site}, {month}"
     days = range(1, statement.month.days + 1)
     daily = [statement.by_day.get(day, Use()).core / 3600 for day in days]
+    so_far = "" if closed >= statement.month.end else f"; so far, as counted up to {iso(closed)}"
     body = [
         f"<header><h1>{escape(statement.vo)} at {escape(site)}</h1>",
-        f'<p class="soft">Cloud usage in {month}, by UTC days</p></header>',
+        f'<p class="soft">Cloud usage in {month}, by UTC days{so_far}</p></header>',
         _cards(statement),
         "<h2>Core-hours a day</h2>",
         columns(daily, [str(day) for day in days], unit="core-hours", title=f"Core-hours a day of {title}"),
@@ -100,8 +109,8 @@ def _uses(what: str, uses: Iterable[tuple[str, Use]], total: Use) -> str:
         for name, use in shown
     )
     return (
-        f'<table><tr><th>{what}</th><th class="n">servers</th><th class="n">server-hours</th>'
-        f'<th class="n">core-hours</th><th class="share-cell">share</th></tr>{rows}</table>'
+        f'<table><thead><tr><th>{what}</th><th class="n">servers</th><th class="n">server-hours</th>'
+        f'<th class="n">core-hours</th><th class="share-cell">share</th></tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
@@ -112,8 +121,8 @@ def _days(statement: Statement) -> str:
         for day, use in sorted(statement.by_day.items())
     )
     return (
-        '<table><tr><th>day</th><th class="n">servers</th><th class="n">server-hours</th>'
-        f'<th class="n">core-hours</th></tr>{rows}</table>'
+        '<table><thead><tr><th>Day</th><th class="n">servers</th><th class="n">server-hours</th>'
+        f'<th class="n">core-hours</th></tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
@@ -139,9 +148,10 @@ def _reported(statement: Statement, collector: str) -> str:
         if state is not State.BUILDING and seconds
     ]
     if idle:
-        words = ", ".join(f"{state.value.lower()} {number(seconds / 3600)} h" for state, seconds in sorted(
-            idle, key=lambda item: -item[1]
-        ))  # fmt: skip
+        words = ", ".join(
+            f"{_WORDS.get(state, state.value.lower())} {number(seconds / 3600)} h"
+            for state, seconds in sorted(idle, key=lambda item: -item[1])
+        )
         lines.append(f'<p class="soft">Servers that were kept and not active, not charged: {words}.</p>')
     return "".join(lines)
 

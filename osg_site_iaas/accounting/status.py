@@ -43,6 +43,7 @@ class Status:
     oldest: Optional[int]  # end of the oldest of them
     sent: int
     kept: tuple[Kept, ...]
+    failure: str = ""  # when and why the last run failed; empty if it did not
 
     @property
     def lag(self) -> Optional[int]:
@@ -84,6 +85,7 @@ def status(store: Store, now: datetime) -> Status:
         oldest=_maybe(store, "SELECT min(end) FROM slice WHERE state = 'new'"),
         sent=store.note("sent") or 0,
         kept=tuple(kept),
+        failure=store.words("failure"),
     )
 
 

@@ -126,6 +126,16 @@ class Store:
         with self._words():
             self.db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, str(value)))
 
+    def words(self, name: str) -> str:
+        """Words that were kept under a name; empty without any."""
+        row = self.one("SELECT value FROM note WHERE name = ?", (name,))
+        return str(row["value"]) if row is not None else ""
+
+    def keep_words(self, name: str, words: str) -> None:
+        """Keep words under a name; empty ones are as good as none."""
+        with self._words():
+            self.db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, words))
+
     def many(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
         """One statement for many rows, inside a transaction."""
         with self._words():

@@ -35,6 +35,14 @@ from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.declaration.load import load
 from osg_site_iaas.declaration.model import Site
 
+RUN = """read usage, and send what is closed
+
+Reads of Nova what has changed since the last run, renders what nothing can change any more, and empties the outbox
+to the collector. Two runs at once are refused. Exits with 1 if something is left, which the next run does."""
+STATUS = """what waits, what was sent, what to look at
+
+Asks neither Nova nor the collector. Exits with 2 if somebody should look at something: no run without an error, or
+records that wait, for more than a day; servers of no VO; records that the collector refuses."""
 MOST = 8  # findings that status prints
 
 
@@ -48,14 +56,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--state", type=Path, metavar="DIR", help="where usage and records are kept")
     common.add_argument("--json", action="store_true", help="print the report as JSON")
     commands = parser.add_subparsers(dest="accounting", metavar="COMMAND", required=True)
-    run_parser = commands.add_parser("run", parents=[common], help="read usage, and send what is closed")
+    run_parser = reports.add(commands, "run", [common], RUN)
     run_parser.add_argument(
         "--settle",
-        type=int,
+        type=_seconds,
         metavar="SECONDS",
         help="close what ended this long ago, instead of settle_minutes; 0 is for rehearsals",
     )
-    commands.add_parser("status", parents=[common], help="what waits, what was sent, what to look at")
+    reports.add(commands, "status", [common], STATUS)
     reports.configure(commands, common)
 
 
@@ -143,6 +151,7 @@ def _status(found: Status, as_json: bool) -> int:
     else:
         words = {
             "last success": _when(found.success, found.at),
+            **({"last failure": found.failure} if found.failure else {}),
             "Nova read as of": _when(found.read, found.at),
             "closed up to": _when(found.rendered, found.at),
             "servers": f"{found.servers} known, {found.running} not ended",
@@ -157,6 +166,12 @@ def _status(found: Status, as_json: bool) -> int:
         if len(found.findings) > MOST:
             print(f"{'':16} and {len(found.findings) - MOST} more: --json tells all of them")
     return 2 if found.findings else 0
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: write 0 or more")
+    return int(text)
 
 
 def _when(at: Optional[int], now: int) -> str:

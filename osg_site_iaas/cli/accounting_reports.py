@@ -6,7 +6,7 @@ import argparse
 import csv
 import dataclasses
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, TextIO
@@ -29,8 +29,24 @@ from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import AccountingError, SiteError
 
+AUDIT = """compare Nova, the outbox and what was acknowledged
+
+Reads Nova once more, unless --offline says not to, and follows every second of every server's life in the window:
+what no slice covers or two cover, what was never sent, what is not in the archive, what Nova has that was never read.
+Changes nothing that was sent. Exits with 2 if there is anything to look at."""
+REPLAY = """send again, byte for byte, what was acknowledged
+
+For a collector that has lost a window, as after the restore of a database there. The bytes come from the archive, so a
+collector that still has them counts nothing twice; what was pruned from the archive is said, and the exit is 2."""
+EXPORT = """write the window as CSV, JSON or EGI
+
+One row a slice: a server, at one size, within one UTC day, whatever became of its record. With --format egi, cloud
+usage records v0.4 of every server with a slice in the window; such a record tells all since the server's creation."""
+STATEMENT = """a VO's month, as HTML and CSV to mail
+
+Writes VO-YYYY-MM.html, which needs nothing from elsewhere and prints well, and VO-YYYY-MM.csv, a row a day."""
 LATE = 26 * 3600  # seconds after which a record should have been sent
 Connect = Callable[[], Cloud]
 
@@ -38,35 +54,40 @@ Connect = Callable[[], Cloud]
 def configure(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the subcommands."""
     window = argparse.ArgumentParser(add_help=False)
-    for name, words in (("--from", "the window's start"), ("--to", "the window's end; now if left out")):
+    for name, words in (("--from", "the window's start"), ("--to", "the window's end (default: now)")):
         window.add_argument(
             name, dest=name[2:] + "_", type=_time, metavar="TIME", required=name == "--from",
             help=f"{words}, as 2026-11-22 or 2026-11-22T06:00:00Z",
         )  # fmt: skip
-    audit_parser = commands.add_parser(
-        "audit", parents=[common, window], help="compare Nova, the outbox and what was acknowledged"
-    )
+    audit_parser = add(commands, "audit", [common, window], AUDIT)
     audit_parser.add_argument(
         "--offline", action="store_true", help="compare with what was read of Nova before"
     )
-    replay_parser = commands.add_parser(
-        "replay", parents=[common, window], help="send again, byte for byte, what was acknowledged"
-    )
+    replay_parser = add(commands, "replay", [common, window], REPLAY)
     replay_parser.add_argument(
         "--refused", action="store_true", help="put what the collector refused back into the outbox instead"
     )
-    export_parser = commands.add_parser(
-        "export", parents=[common, window], help="write the window as CSV, JSON or EGI"
+    export_parser = add(commands, "export", [common, window], EXPORT)
+    export_parser.add_argument(
+        "--format", choices=("csv", "json", "egi"), help="csv, unless --json is given; egi is for SSM"
     )
-    export_parser.add_argument("--format", choices=("csv", "json", "egi"), default="csv")
     export_parser.add_argument("--out", type=Path, metavar="FILE", help="instead of standard output")
-    statement = commands.add_parser(
-        "statement", parents=[common], help="a VO's month, as HTML and CSV to mail"
-    )
-    statement.add_argument("--month", type=Month.of, required=True, metavar="YYYY-MM")
+    statement = add(commands, "statement", [common], STATEMENT)
+    statement.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
     statement.add_argument("--vo", help="only this one, by its name in accounting (default: every VO)")
     statement.add_argument(
         "--out", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)"
+    )
+
+
+def add(commands: Any, name: str, parents: list[argparse.ArgumentParser], text: str) -> Any:
+    """A subcommand; the first line of its text is what the list of commands says."""
+    return commands.add_parser(
+        name,
+        parents=parents,
+        help=text.splitlines()[0],
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
@@ -153,11 +174,12 @@ def _replay(args: argparse.Namespace, settings: Settings, start: int, end: int) 
 
 
 def _export(args: argparse.Namespace, site: Site, settings: Settings, start: int, end: int) -> int:
+    form = args.format or ("json" if args.json else "csv")
     with Store(settings.folder, readonly=True) as store, _output(args.out) as file:
         observed = Observed(store)
         ledger = Ledger(store, observed)
         projects, users = stored(store, "project"), stored(store, "user")
-        if args.format == "egi":
+        if form == "egi":
             owners = Owners(site, projects, users, vo_override=settings.vo_override)
             found = egi.machines(observed, ledger, lambda wanted: owners, start, end)
             service = f"https://{settings.probe.host}"
@@ -169,7 +191,7 @@ def _export(args: argparse.Namespace, site: Site, settings: Settings, start: int
             {number: name.name for number, name in projects.items()},
             {number: name.name for number, name in users.items()},
         )
-        (export.write_csv if args.format == "csv" else export.write_json)(file, rows)
+        (export.write_csv if form == "csv" else export.write_json)(file, rows)
     return 0
 
 
@@ -179,20 +201,31 @@ def _statement(args: argparse.Namespace, site: Site, settings: Settings) -> int:
         ledger = Ledger(store, Observed(store))
         users = {number: name.name for number, name in stored(store, "user").items()}
         found = statements(ledger.slices(month.start, month.end), month, users)
+        closed = store.number("SELECT max(end) FROM slice")
     if args.vo is not None and args.vo not in found:
         raise SiteError(
             f"VO {args.vo} used nothing in {month}", todo=f"there are {', '.join(found) or 'no VOs at all'}"
         )
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(args.out, error) from error
     written = []
     for vo, statement in found.items():
         if args.vo in (None, vo):
             name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in vo)
             html = args.out / f"{name}-{month}.html"
-            text = page(statement, site=settings.probe.site_name, collector=settings.collector.host)
-            html.write_text(text, encoding="utf-8")
+            with _output(html) as file:
+                file.write(
+                    page(
+                        statement,
+                        site=settings.probe.site_name,
+                        collector=settings.collector.host,
+                        closed=closed,
+                    )
+                )
             rows = day_rows(statement)
-            with open(html.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
+            with _output(html.with_suffix(".csv")) as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[0]))
                 writer.writeheader()
                 writer.writerows(rows)
@@ -209,11 +242,36 @@ def _statement(args: argparse.Namespace, site: Site, settings: Settings) -> int:
 
 @contextmanager
 def _output(path: Optional[Path]) -> Iterator[TextIO]:
+    """A file that is there whole or as it was before; standard output without one."""
     if path is None:
         yield sys.stdout
         return
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        yield file
+    new = path.with_name(f".{path.name}.new")
+    try:
+        with open(new, "w", newline="", encoding="utf-8") as file:
+            yield file
+        new.replace(path)
+    except OSError as error:
+        raise SiteError(
+            f"cannot write {path}: {error.strerror or error}",
+            todo="--out names a place that you may write to",
+        ) from error
+    finally:
+        with suppress(OSError):
+            new.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> SiteError:
+    return SiteError(
+        f"cannot write {path}: {error.strerror or error}", todo="--out names a place that you may write to"
+    )
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month.of(text)
+    except AccountingError as error:
+        raise argparse.ArgumentTypeError(f"{error.what}: {error.todo}") from error
 
 
 def _time(text: str) -> datetime:

@@ -99,7 +99,11 @@ def test_the_library_judges_nothing_and_keeps_to_its_own_folders(tmp_path: Path)
     assert Path(told["DataFolder"]).is_relative_to(tmp_path / "state/gratia")
     assert Path(told["WorkingFolder"]).is_relative_to(tmp_path / "state/gratia")
     assert (told["VOOverride"], told["MapGroupToRole"], told["CertInfoLogPattern"]) == ("", "", "")
-    assert (told["SuppressNoDNRecords"], told["QuarantineUnknownVORecords"], told["LogLevel"]) == ("0", "0", "5")
+    assert (told["SuppressNoDNRecords"], told["QuarantineUnknownVORecords"], told["LogLevel"]) == (
+        "0",
+        "0",
+        "5",
+    )
     assert told["CollectorHost"] == "127.0.0.1:1"
 
 

@@ -16,6 +16,7 @@ from world import World
 from osg_site_iaas.accounting.model import DAY, iso
 from osg_site_iaas.cli import openstack_meter
 from osg_site_iaas.cli.main import main
+from osg_site_iaas.errors import AccountingError
 
 ROOT = Path(__file__).parents[3]
 SITE = """\
@@ -106,6 +107,49 @@ def test_an_export_to_a_file(told: World, site: Path, tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text().startswith("vo,project,")
 
 
+@pytest.mark.parametrize("words", [("export", *window()), ("statement", "--month", "2026-11")])
+def test_a_place_that_cannot_be_written_to_is_told(
+    told: World, site: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert command(told, site, *words, "--out", "/proc/none/x.csv") == 1
+    assert "cannot write /proc/none" in capsys.readouterr().err
+
+
+def test_an_export_that_fails_leaves_the_file_as_it_was(told: World, site: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("before")
+    (told.settings.folder / "accounting.sqlite").write_bytes(b"no database" * 1000)
+    for file in told.settings.folder.glob("accounting.sqlite-*"):
+        file.unlink()
+    assert command(told, site, "export", "--out", str(tmp_path / "x.csv"), *window()) == 1
+    assert (tmp_path / "x.csv").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    "words, told_so",
+    [
+        (("statement", "--month", "13"), "'13' is not a month: write it as 2026-11"),
+        (("run", "--settle", "-5"), "'-5' is not a number of seconds"),
+        (("audit", "--from", "monday"), "'monday' is not a time"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_words(
+    world: World, site: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told_so: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(world, site, *words)
+    assert ended.value.code == 2
+    assert told_so in capsys.readouterr().err
+
+
+def test_an_export_as_json_by_either_word(
+    told: World, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(told, site, "export", "--json", *window()) == 0
+    shorter = capsys.readouterr().out
+    assert command(told, site, "export", "--format", "json", *window()) == 0
+    assert json.loads(shorter) == json.loads(capsys.readouterr().out)
+
+
 def test_statements(told: World, site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(told, site, "statement", "--month", "2026-11", "--out", str(tmp_path / "s")) == 0
     assert {file.name for file in (tmp_path / "s").iterdir()} == {
@@ -118,6 +162,13 @@ def test_statements(told: World, site: Path, tmp_path: Path, capsys: pytest.Capt
 def test_a_run_without_a_cloud_says_so(world: World, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(world, site, "run") == 1
     assert "clouds.yaml has no usable entry 'nowhere'" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_used_is_told(world: World) -> None:
+    world.settings.folder.parent.mkdir(parents=True, exist_ok=True)
+    world.settings.folder.write_text("in the way")
+    with pytest.raises(AccountingError, match="cannot be kept there"):
+        world.run(END)
 
 
 def test_the_meter_says_what_is_wrong_with_its_config(

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +20,7 @@ from osg_site_iaas.accounting import egi, export, metrics
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.audit import Audit, audit, unknown
 from osg_site_iaas.accounting.ledger import Ledger
-from osg_site_iaas.accounting.model import DAY, moment
+from osg_site_iaas.accounting.model import DAY, iso, moment
 from osg_site_iaas.accounting.observed import Observed
 from osg_site_iaas.accounting.replay import Replayed, replay
 from osg_site_iaas.accounting.send import Direct
@@ -56,7 +57,7 @@ def audited(world: World, start: int = BASE, end: int = END) -> Audit:
 def test_the_status_of_a_probe_that_is_well(told: World) -> None:
     with Store(told.settings.folder, readonly=True) as store:
         found = status(store, moment(END + 2 * HOUR))
-    assert found.findings == ()
+    assert (found.findings, found.failure) == ((), "")
     assert (found.pending, found.lag, found.success) == (0, HOUR, END + HOUR)
     assert found.sent == told.collector.store.totals()["documents"]
     assert (found.servers, found.running) == (len(told.nova.lives), 0)
@@ -72,6 +73,7 @@ def test_the_status_of_a_probe_that_is_not(world: World) -> None:
     words = " | ".join(found.findings)
     assert "no run has ended without an error yet" in words
     assert "records wait, the oldest for" in words
+    assert found.failure.startswith(f"{iso(END + HOUR)} collector http://{world.collector.address}/")
     assert "held: project ligo (domain osg) belongs to no VO of site.yml" in words
 
 
@@ -231,6 +233,46 @@ def test_egi_records_before_a_servers_end_are_of_a_server_that_goes_on(told: Wor
     assert fields["Status"] in {"started", "suspended"}
 
 
+# the keys of a cloud usage record v0.4, and what their values are
+EGI = {
+    **dict.fromkeys(
+        (
+            "VMUUID", "SiteName", "MachineName", "LocalUserId", "LocalGroupId", "GlobalUserName", "FQAN",
+            "NetworkType", "StorageRecordId", "ImageId", "CloudComputeService", "CloudType", "BenchmarkType",
+        ),
+        r"\S(.*\S)?",
+    ),
+    "Status": "started|completed|suspended",
+    **dict.fromkeys(
+        (
+            "StartTime", "EndTime", "SuspendDuration", "WallDuration", "CpuDuration", "CpuCount", "NetworkInbound",
+            "NetworkOutbound", "PublicIPCount", "Memory", "Disk",
+        ),
+        r"\d+",
+    ),
+    "Benchmark": r"\d+(\.\d+)?",
+}  # fmt: skip
+
+
+def test_egi_records_keep_to_the_format(told: World) -> None:
+    store, observed, slices = ledger(told)
+    with store:
+        found = egi.machines(observed, slices, lambda users: owners(), BASE, END)
+        text = "".join(egi.messages(egi.fields(one, "SITE", "https://cloud.example.org") for one in found))
+    head, _, body = text.partition("\n")
+    assert head == "APEL-cloud-message: v0.4"
+    records = [dict(line.split(": ", 1) for line in part.splitlines()) for part in body.split("%%\n") if part]
+    assert len(records) > 20
+    for record in records:
+        assert {"VMUUID", "SiteName", "StartTime", "CpuDuration", "FQAN"} <= set(record)
+        assert all(re.fullmatch(EGI[name], value) for name, value in record.items()), record
+        assert int(record["WallDuration"]) * int(record["CpuCount"]) >= int(record["CpuDuration"]) or (
+            "resize" in {step.name for step in told.nova.lives[record["VMUUID"]].steps}
+        )
+        lived = int(record.get("EndTime", END)) - int(record["StartTime"])
+        assert int(record["WallDuration"]) + int(record["SuspendDuration"]) <= lived
+
+
 def test_egi_messages_are_cut_at_a_thousand_records() -> None:
     record = {"VMUUID": "u", "SiteName": "S"}
     first, second = egi.messages([record] * 1001)
@@ -266,7 +308,9 @@ def test_a_statement_as_html_is_whole_and_safe(told: World) -> None:
             slices.slices(month.start, month.end), month, {"user-p0": "<script>alert(1)</script>"}
         )
     statement = dataclasses.replace(found["cms"], vo="<b>cms", waiting=3600, refused=7200)
-    html = page(statement, site="A & B", collector="gracc.example.org:80")
+    html = page(statement, site="A & B", collector="gracc.example.org:80", closed=month.end - 3600)
+    assert "so far, as counted up to 2026-11-30T23:00:00Z" in html
+    assert "so far" not in page(statement, site="A", collector="c", closed=month.end)
     assert "<script" not in html
     assert "<title>&lt;b&gt;cms at A &amp; B, November 2026</title>" in html
     assert "http" not in html.replace("http-equiv", "")  # nothing is loaded from elsewhere
