@@ -67,7 +67,7 @@ $(BIN)/python:
 
 $(RUN): setup.cfg packaging/distribution-packages.txt | $(BIN)/python
 	@scripts/distribution-packages demo
-	@echo "Installing the package into $(VENV)" && $(BIN)/python -m pip install --quiet --editable ".[demo]"
+	@echo "Installing the package into $(VENV)" && PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ".[demo]"
 	@touch $@
 
 $(DEV): $(RUN) requirements/dev.txt
