@@ -47,7 +47,7 @@ HOLDINGS = (
     Holding("images", "image", "/images?visibility=all", "images", "/images/{id}", query="owner"),
     Holding("floating IPs", "network", "/floatingips", "floatingips", "/floatingips/{id}", paged=False),
     Holding("routers", "network", "/routers", "routers", "/routers/{id}", paged=False, marked=True),
-    Holding("ports", "network", "/ports", "ports", "/ports/{id}", paged=False, marked=True),
+    Holding("ports", "network", "/ports", "ports", "/ports/{id}", paged=False),
     Holding("networks", "network", "/networks", "networks", "/networks/{id}", paged=False, marked=True),
     # every project that was ever looked at has one
     Holding(
