@@ -189,10 +189,18 @@ def test_two_at_once_with_one_client_token_make_one_instance(door, vo, ec2, imag
     ec2.terminate_instances(InstanceIds=found[0])
 
 
-def test_another_host_finds_a_client_token_in_nova(ec2, vo, image, door_users, tmp_path):
+def test_another_host_finds_ids_and_a_client_token_in_nova(box, ec2, vo, image, door_users, tmp_path):
     token = uuid.uuid4().hex
     first = run(ec2, image, ClientToken=token)
     with running_door(door_users, tmp_path) as second_host:
+        mark = box.mark()
+        found = second_host.client(vo).describe_instances(InstanceIds=ids(first))
+        assert ids(found["Reservations"][0]) == ids(first)
+        asked = [one for one in box.requests(mark) if "/servers" in one.path]
+        assert len(asked) == 2, asked
+        assert not any("/servers/detail" in one.path for one in asked), "no list with details for one id"
+        with pytest.raises(ClientError, match="InvalidInstanceID.NotFound"):
+            second_host.client(vo).describe_instances(InstanceIds=["i-0123456789abcdef0"])
         again = run(second_host.client(vo), image, ClientToken=token)
         assert ids(first) == ids(again)
         with pytest.raises(ClientError, match="IdempotentParameterMismatch"):

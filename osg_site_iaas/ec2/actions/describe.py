@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
+from osg_site_iaas.ec2.backend.http import PAGE
 from osg_site_iaas.ec2.backend.servers import Document
 from osg_site_iaas.ec2.errors import not_found
 from osg_site_iaas.ec2.filters import compile_filters, no_paging_with_ids, page
-from osg_site_iaas.ec2.ids import check_id, ec2_id, resolve
+from osg_site_iaas.ec2.ids import check_id, ec2_id, index, resolve
 from osg_site_iaas.ec2.instances import FILTERS, Around, instance, reservation_id, tags_of_instance
 from osg_site_iaas.ec2.states import failed_launch, state_of
 
@@ -44,7 +45,7 @@ def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document
     loaded = call.views.is_loaded(call.project, call.grant.roles)
     few = bool(ids) and len(ids or ()) <= (FEWER if loaded else FEW)
     if ids and few and not call.views.is_fresh(call.project, call.grant.roles):
-        singly = _singly(call, ids)
+        singly = _singly(call, ids, loaded)
         if singly is not None:
             return singly
     live = call.views.all(call.cloud, call.project, call.grant.roles)
@@ -59,18 +60,25 @@ def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document
     return {key: servers[key] for key in chosen}
 
 
-def _singly(call: Call, ids: Sequence[str]) -> Optional[dict[str, Document]]:
-    """The instances by one request each; None where an id has to be looked for in the whole list."""
-    names = {}
-    for one in ids:
-        known = call.store.known(call.project, one)
-        if known is None:
-            return None
-        names[one] = known
-    reads = call.cloud.gather(*(_reader(call, key) for key in names.values()))
+def _singly(call: Call, ids: Sequence[str], loaded: bool) -> Optional[dict[str, Document]]:
+    """The instances by one request each; None where a list is kept and an id has to be looked for in it.
+
+    Where none is kept, Nova's list without details tells which server an id is, for a fraction of the other's cost.
+    """
+    names = {one: call.store.known(call.project, one) for one in ids}
+    unknown = [one for one, key in names.items() if key is None]
+    if unknown and loaded:
+        return None
     gone = call.store.buried(call.project)
+    if unknown:
+        listed = call.cloud.pages("compute", "/servers", "servers", {"limit": PAGE})
+        candidates = {str(server["id"]) for server in listed}
+        call.store.remember(call.project, index("i", candidates))
+        names.update({one: resolve("i", one, candidates | set(gone)) for one in unknown})
+    keys = [str(key) for key in names.values()]
+    reads = call.cloud.gather(*(_reader(call, key) for key in keys))
     found = {}
-    for (one, key), document in zip(names.items(), reads):
+    for one, key, document in zip(names, keys, reads):
         if document is None and key not in gone:
             raise not_found("i", one)
         found[key] = document if document is not None else gone[key]
