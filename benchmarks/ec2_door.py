@@ -1,9 +1,11 @@
-"""What the EC2 door costs beside native Nova, in one run on one sandbox.
+"""What starting and ending instances costs at the EC2 door, beside native Nova and ec2-api 17.0.0, in one run.
 
-    .venv/bin/python benchmarks/ec2_door.py --servers 100 --mode secrets
+    .venv/bin/python benchmarks/ec2_door.py --rounds 9 --mode secrets
 
-"Native" is the raw request with a token in hand. Each figure is the median of alternating runs, so that both sides meet
-the same load. Prints a table, or with --json the figures.
+"Native" is the raw request with a token in hand: to start ten, one request that does not say their ids; to end ten, one
+request each, one after the other. Each figure is the median of alternating runs, so that all sides meet the same load.
+Requests are counted where OpenStack answers them, so Nova's own to Neutron and Glance are among them. ec2_polling.py
+measures the reading.
 """
 
 from __future__ import annotations
@@ -11,20 +13,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import re
 import secrets
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
+from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sandbox"))
 
 import ec2_fixtures as site
 import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from parts import ec2_api
 
 
 class Figures(dict[str, float]):
@@ -43,15 +51,6 @@ def timed(work: Callable[[], Any]) -> float:
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1000
-
-
-def alternate(rounds: int, **works: Callable[[], Any]) -> dict[str, float]:
-    """Median milliseconds of each."""
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            found[name].append(timed(work))
-    return {name: statistics.median(times) for name, times in found.items()}
 
 
 class Native:
@@ -121,94 +120,118 @@ def settled(native: Native, count: int) -> None:
     site.wait_for(done, 900)
 
 
-def reads(native: Native, client: Any, door: site.Door, vo: site.Vo, rounds: int) -> dict[str, float]:
-    client.describe_instances()
-    ids = [i["InstanceId"] for r in client.describe_instances()["Reservations"] for i in r["Instances"]]
-    one = native.get("/servers")["servers"][0]["id"]
-    figures = {}
+class Side:
+    """What starts and ends servers: ``start`` and ``end`` are timed, ``ids`` says what was started."""
 
-    session = requests.Session()
+    name = "native"
 
-    def poll() -> None:
-        ask(client, session)
+    def __init__(self, native: Native) -> None:
+        self.native = native
 
-    # The pause between rounds is longer than what the door calls fresh: each poll asks for changes.
-    native_times, door_times = [], []
-    for _ in range(rounds):
-        native_times.append(timed(lambda: native.get("/servers/detail")))
-        time.sleep(5.5)
-        door_times.append(timed(poll))
-    figures["native list"] = statistics.median(native_times)
-    figures["polled list, asking for changes"] = statistics.median(door_times)
-    figures["polled list, within fresh_seconds"] = statistics.median([timed(poll) for _ in range(rounds)])
-    figures.update(
-        {
-            f"one id: {name}": value
-            for name, value in alternate(
-                rounds,
-                native=lambda: native.get(f"/servers/{one}"),
-                door=lambda: client.describe_instances(InstanceIds=[ids[0]]),
-            ).items()
-        }
-    )
-    return figures
+    def start(self, count: int) -> Any:
+        return self.native.start_only(count)
+
+    def ids(self, started: Any) -> list[str]:
+        return [one["id"] for one in self.native.get(f"/servers?reservation_id={started}")["servers"]]
+
+    def end(self, ids: list[str]) -> Any:
+        self.native.end(ids)
 
 
-def ask(client: Any, session: requests.Session) -> bytes:
-    """DescribeInstances as bytes: what botocore does with an answer is the client's own time."""
-    url = client.generate_presigned_url("describe_instances", ExpiresIn=60, HttpMethod="GET")
-    answer = session.get(url, timeout=300)
-    answer.raise_for_status()
-    return answer.content
+class Ec2Side(Side):
+    """By signed requests without an SDK: what botocore does with an answer is the client's own time."""
+
+    def __init__(self, name: str, vo: site.Vo, url: str, image: str) -> None:
+        self.name, self.vo, self.url, self.image = name, vo, url, image
+        self.session = requests.Session()
+
+    def ask(self, action: str, **form: str) -> str:
+        return asker(self.vo, self.url, action, self.session)(**form).text
+
+    def start(self, count: int) -> Any:
+        return self.ask(
+            "RunInstances",
+            ImageId=self.image,
+            InstanceType="m1.tiny",
+            MinCount=str(count),
+            MaxCount=str(count),
+            ClientToken=secrets.token_hex(16),
+        )
+
+    def ids(self, started: Any) -> list[str]:
+        return re.findall("<instanceId>(i-[0-9a-f]+)</instanceId>", started)
+
+    def end(self, ids: list[str]) -> Any:
+        self.ask("TerminateInstances", **{f"InstanceId.{at}": one for at, one in enumerate(ids, 1)})
 
 
-def pollers(client_of: Callable[[], Any], seconds: float = 10.0, count: int = 8) -> float:
-    """Calls a second of so many pollers together."""
-    done, stop = [0], time.monotonic() + seconds
+def asker(
+    vo: site.Vo, url: str, action: str, session: requests.Session | None = None
+) -> Callable[..., requests.Response]:
+    """Sends one signed request each time; keeps its connection."""
+    kept, url = session or requests.Session(), url.rstrip("/") + "/"
+    signer = SigV4Auth(Credentials(vo.access, vo.secret), "ec2", site.REGION)
+    fixed = {"Action": action, "Version": "2016-11-15"}
 
-    def poll(client: Any) -> None:
-        session = requests.Session()
-        while time.monotonic() < stop:
-            ask(client, session)
-            done[0] += 1
+    def ask(**form: str) -> requests.Response:
+        body = urlencode({**fixed, **form})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        request = AWSRequest("POST", url, data=body, headers=kind)
+        signer.add_auth(request)
+        answer = kept.post(url, data=body, headers=dict(request.headers), timeout=600)
+        answer.raise_for_status()
+        return answer
 
-    threads = [threading.Thread(target=poll, args=(client_of(),)) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return done[0] / seconds
+    return ask
 
 
-def writes(native: Native, client: Any, image: str, rounds: int) -> dict[str, float]:
+def writes(box: Any, native: Native, sides: list[Side], rounds: int) -> dict[str, float]:
+    """Medians of starting and ending 1 and 10, side by side in changing order; requests of the last round."""
     found: dict[str, list[float]] = {}
+    counted: dict[str, float] = {}
 
     def note(name: str, work: Callable[[], Any]) -> Any:
         result: list[Any] = []
+        mark = box.mark()
         found.setdefault(name, []).append(timed(lambda: result.append(work())))
+        counted[name] = len(box.requests(mark))
         return result[0]
 
-    for _ in range(rounds):
+    def quiet(left: int) -> None:
+        site.wait_for(
+            lambda: [one["status"] for one in native.get("/servers/detail")["servers"]] == ["ACTIVE"] * left,
+            900,
+        )
+
+    for side in sides:  # what each keeps is warm
+        side.end(side.ids(side.start(1)))
+        quiet(0)
+    for at in range(rounds):
+        order = sides[at % len(sides) :] + sides[: at % len(sides)]
         for count in (1, 10):
-            reservation = note(f"start {count}: native", lambda count=count: native.start_only(count))
-            asked = {"ImageId": image, "InstanceType": "m1.tiny", "MinCount": count, "MaxCount": count}
-            started = note(f"start {count}: door", lambda asked=asked: client.run_instances(**asked))
-            ours = [one["InstanceId"] for one in started["Instances"]]
-            theirs = [one["id"] for one in native.get(f"/servers?reservation_id={reservation}")["servers"]]
-            site.wait_for(
-                lambda: all(one["status"] != "BUILD" for one in native.get("/servers/detail")["servers"]), 300
-            )
-            note(f"end {count}: native", lambda theirs=theirs: native.end(theirs))
-            note(f"end {count}: door", lambda ours=ours: client.terminate_instances(InstanceIds=ours))
-            time.sleep(3)
-    return {name: statistics.median(times) for name, times in found.items()}
+            for side in order:
+                started = note(
+                    f"start {count}: {side.name}", lambda side=side, count=count: side.start(count)
+                )
+                ids = side.ids(started)
+                assert len(ids) == count
+                quiet(count)
+                note(f"end {count}: {side.name}", lambda side=side, ids=ids: side.end(ids))
+                quiet(0)
+    figures = {name: statistics.median(times) for name, times in found.items()}
+    for name, value in list(figures.items()):
+        word, _, side = name.partition(": ")
+        if side != "native":
+            figures[f"{word}: {side} to native"] = value / figures[f"{word}: native"]
+    figures.update({f"{name}, requests, with Nova's own": count for name, count in counted.items()})
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--servers", type=int, default=100)
+    parser.add_argument("--no-peer", action="store_true", help="leave ec2-api out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mode", choices=("secrets", "service"), default="secrets")
     parser.add_argument("--sandbox", default="dev")
@@ -216,6 +239,7 @@ def main() -> None:
     args = parser.parse_args()
     box = site.Sandbox.open(args.sandbox)
     admin = site.connect(box, "sandbox")
+    figures = Figures()
     with contextlib.ExitStack() as stack:
         vo = site.make_vo(box, admin, f"ec2-bench-{secrets.token_hex(2)}")
         stack.callback(site.clean, admin, vo)
@@ -230,30 +254,20 @@ def main() -> None:
         users = site.door_users.__wrapped__(box, admin, Factory)
         clouds = next(users)
         stack.callback(lambda: next(users, None))
+        door = stack.enter_context(site.running_door(clouds, folder / "door", keystone=args.mode))
         native = Native(vo)
-        left = args.servers
-        while left:
-            native.start(min(50, left))
-            left -= min(50, left)
-        settled(native, args.servers)
-        figures = Figures()
-        for at in range(2):
-            with site.running_door(clouds, folder / f"cold{at}", keystone=args.mode) as door:
-                client = door.client(vo)
-                client.describe_key_pairs()  # the key is verified, nothing else is known
-                figures["cold list: native"] = timed(lambda: native.get("/servers/detail"))
-                session = requests.Session()
-                figures["cold list: door"] = timed(lambda: ask(client, session))  # noqa: B023
-        with site.running_door(clouds, folder / "warm", keystone=args.mode) as door:
-            client = door.client(vo)
-            figures.update(reads(native, client, door, vo, args.rounds))
-            figures["8 pollers, calls/s: door"] = pollers(lambda: door.client(vo))
-            figures["memory of the worker and its master, MiB"] = memory(door.pid)
-            figures.update(writes(native, client, image, max(2, args.rounds // 2)))
+        sides: list[Side] = [Side(native), Ec2Side("door", vo, door.url, image)]
+        if not args.no_peer:
+            url = stack.enter_context(ec2_api.running(box, folder / "ec2-api", site.free_port()))
+            theirs = asker(vo, url, "DescribeImages")(**{"Owner.1": "self"}).text
+            sides.append(Ec2Side("ec2-api", vo, url, re.findall("<imageId>(ami-[0-9a-f]+)", theirs)[0]))
+        figures["load before"] = os.getloadavg()[0]
+        figures.update(writes(box, native, sides, args.rounds))
+        figures["load after"] = os.getloadavg()[0]
     if args.json:
-        print(json.dumps({"servers": args.servers, "mode": args.mode, **figures}, indent=1))
+        print(json.dumps({"mode": args.mode, **figures}, indent=1))
         return
-    print(f"{args.servers} servers, mode {args.mode}, milliseconds unless said otherwise")
+    print(f"mode {args.mode}, milliseconds unless said otherwise")
     for name, value in figures.items():
         print(f"  {name:45} {value:9.1f}")
 

@@ -24,29 +24,15 @@ from typing import Any, Callable
 
 import ec2_door as common
 import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from ec2_door import Native, memory, site, timed
 from parts import ec2_api, nova_rows
 
-BODY = "Action=DescribeInstances&Version=2016-11-15"
 
-
-def asker(vo: site.Vo, url: str, body: str = BODY) -> Callable[[], requests.Response]:
-    """Sends one signed request each time; keeps its connection."""
-    session, url = requests.Session(), url.rstrip("/") + "/"
-    signer = SigV4Auth(Credentials(vo.access, vo.secret), "ec2", site.REGION)
-
-    def ask() -> requests.Response:
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        request = AWSRequest("POST", url, data=body, headers=kind)
-        signer.add_auth(request)
-        answer = session.post(url, data=body, headers=dict(request.headers), timeout=600)
-        answer.raise_for_status()
-        return answer
-
-    return ask
+def asker(vo: site.Vo, url: str, instance: str = "") -> Callable[[], requests.Response]:
+    """Sends one signed DescribeInstances each time, of all or of one; keeps its connection."""
+    ask = common.asker(vo, url, "DescribeInstances")
+    form = {"InstanceId.1": instance} if instance else {}
+    return lambda: ask(**form)
 
 
 def instances(answer: requests.Response) -> int:
@@ -75,8 +61,9 @@ def calls_a_second(asks: list[Callable[[], Any]], seconds: float) -> float:
 class Run:
     """What every part needs, and the figures so far."""
 
-    def __init__(self, box: Any, vo: site.Vo, clouds: Path, folder: Path, rounds: int) -> None:
-        self.box, self.vo, self.clouds, self.folder, self.rounds = box, vo, clouds, folder, rounds
+    def __init__(self, box: Any, vo: site.Vo, clouds: Path, folder: Path, mode: str, rounds: int) -> None:
+        self.box, self.vo, self.clouds, self.folder = box, vo, clouds, folder
+        self.mode, self.rounds = mode, rounds
         self.native = Native(vo)
         self.figures = common.Figures()
 
@@ -91,7 +78,7 @@ class Run:
         return count
 
     def door(self, name: str, **settings: Any) -> Any:
-        return site.running_door(self.clouds, self.folder / name, threads=16, **settings)
+        return site.running_door(self.clouds, self.folder / name, threads=16, keystone=self.mode, **settings)
 
     def note(self, name: str, **values: float) -> None:
         for key, value in values.items():
@@ -116,13 +103,13 @@ def cold(run: Run, count: int) -> None:
     )
 
 
-def polled(run: Run, count: int) -> None:
+def polled(run: Run, count: int, rounds: int) -> None:
     """Unchanged servers, each poll asking Nova for changes; and a poll within the time that is called fresh."""
     with run.door(f"warm-{count}", fresh_seconds=0.01) as asking, run.door(f"fresh-{count}") as keeping:
         each, soon = asker(run.vo, asking.url), asker(run.vo, keeping.url)
         each(), soon()
         native, changes, kept = [], [], []
-        for _ in range(run.rounds):
+        for _ in range(rounds):
             native.append(timed(run.list))
             changes.append(timed(each))
             soon()
@@ -168,13 +155,13 @@ def pollers(run: Run, count: int, clients: int, seconds: float, peer: bool) -> N
 
 
 def one_of_many(run: Run, server: str, count: int) -> None:
-    body = f"{BODY}&InstanceId.1=i-{server.replace('-', '')[:17]}"
+    name = f"i-{server.replace('-', '')[:17]}"
     native, cold_ms, requests_made = [], [], 0.0
     with run.door(f"one-{count}") as door:
         door.client(run.vo).describe_key_pairs()
         native.append(timed(run.list))
         answers: list[Any] = []
-        cold_ms.append(timed(lambda: answers.append(asker(run.vo, door.url, body)())))
+        cold_ms.append(timed(lambda: answers.append(asker(run.vo, door.url, name)())))
         assert instances(answers[0]) == 1
         requests_made = float(answers[0].headers["x-backend-requests"])
         run.note(
@@ -185,7 +172,7 @@ def one_of_many(run: Run, server: str, count: int) -> None:
             requests=requests_made,
         )
     with run.door(f"one-{count}", fresh_seconds=0.01, state=run.folder / f"one-{count}" / "state") as door:
-        ask = asker(run.vo, door.url, body)
+        ask = asker(run.vo, door.url, name)
         ask()  # another worker: no list, but the id is in the store
         got, ours = [], []
         for _ in range(2 * run.rounds):
@@ -207,6 +194,7 @@ def main() -> None:
     )
     parser.add_argument("--servers", type=int, default=300)
     parser.add_argument("--many", type=int, default=3000)
+    parser.add_argument("--mode", choices=("secrets", "service"), default="secrets")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the pollers poll")
@@ -230,7 +218,7 @@ def main() -> None:
         users = site.door_users.__wrapped__(box, admin, Factory)
         clouds = next(users)
         stack.callback(lambda: next(users, None))
-        run = Run(box, vo, clouds, folder, args.rounds)
+        run = Run(box, vo, clouds, folder, args.mode, args.rounds)
         (server,) = run.native.start(1)
         common.settled(run.native, 1)
         database = box.folder / "db"
@@ -241,11 +229,11 @@ def main() -> None:
             run.note("load", at_start=os.getloadavg()[0])
             if step == 0:
                 cold(run, total)
-                polled(run, total)
+                polled(run, total, args.rounds)
                 pollers(run, total, args.clients, args.seconds, not args.no_peer)
             else:
                 one_of_many(run, server, total)
-                polled(run, total)
+                polled(run, total, 2)
     if args.json:
         print(json.dumps(run.figures, indent=1))
         return

@@ -75,7 +75,18 @@ class Door:
         try:
             grant = self._grant(request, reply)
             cloud = Cloud(self.pool, grant.token, grant.urls, reply.request_id)
-            reply.body = self._run(request, reply, grant, cloud)
+            try:
+                reply.body = self._run(request, reply, grant, cloud)
+            except RefusedError as error:
+                if error.status != 401 or (
+                    cloud.count > 1 and any(not x.startswith("GET ") for x in cloud.log)
+                ):
+                    raise
+                # The kept token was revoked, and nothing has been changed with it yet: once more with a new one.
+                self.keystone.forget(reply.access_key)
+                grant = self.keystone.grant(read_claim(request, datetime.now(timezone.utc)), request)
+                cloud.token, cloud.urls = grant.token, grant.urls
+                reply.body = self._run(request, reply, grant, cloud)
         except Ec2Error as error:
             self._fail(reply, error, sts)
         except RefusedError as error:

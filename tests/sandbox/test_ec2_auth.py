@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import secrets
+import time
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode, urlsplit
 
@@ -207,3 +209,23 @@ def test_an_s3_style_session_token_is_refused(door, vo):
     )
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
         client.describe_key_pairs()
+
+
+@pytest.mark.parametrize("mode", ["secrets", "service"])
+def test_a_key_goes_on_with_its_token_until_a_service_refuses_it(box, admin, door_users, tmp_path, mode):
+    """Renewed trust costs the services no new token; one that is revoked is replaced within the same call."""
+    vo = make_vo(box, admin, f"renewed-{mode}-{secrets.token_hex(2)}")
+    try:
+        with running_door(door_users, tmp_path, keystone=mode, grant_seconds=1) as door:
+            client = door.client(vo)
+            client.describe_key_pairs()
+            time.sleep(1.1)
+            mark = box.mark()
+            client.describe_key_pairs()
+            asked = [f"{one.method} {one.path}" for one in box.requests(mark) if one.service == "keystone"]
+            assert asked == ["POST /v3/ec2tokens"], "nobody asks Keystone about a token that is known"
+            admin.identity.update_user(vo.user, password=secrets.token_hex(8))
+            time.sleep(1.1)
+            client.describe_key_pairs()
+    finally:
+        _drop(admin, vo)

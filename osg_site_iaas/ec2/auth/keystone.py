@@ -1,8 +1,9 @@
 """EC2 keys as Keystone has them, in one of two modes.
 
 ``secrets``: the door may read EC2 secrets and verifies signatures itself; Keystone is asked once in
-``grant_seconds``. ``service``: the door holds no secret; every signature is sent to Keystone to be
-verified, and only the token for OpenStack is kept. In both a ban or a revocation takes effect within ``grant_seconds``.
+``grant_seconds``. ``service``: the door holds no secret; every signature is sent to Keystone to be verified. In both a
+ban or a revocation takes effect within ``grant_seconds``, and the token for OpenStack is kept for up to half its life
+while Keystone confirms the same user, project and roles.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Mapping, Optional
 
+from osg_site_iaas.ec2.auth.credentials import clients_request, own_request
 from osg_site_iaas.ec2.auth.request import Claim, HttpRequest
-from osg_site_iaas.ec2.auth.sigv4 import ALGORITHM, signature_v4
-from osg_site_iaas.ec2.auth.verify import verify
+from osg_site_iaas.ec2.auth.verify import matches, verify
 from osg_site_iaas.ec2.backend.http import endpoints
 from osg_site_iaas.ec2.errors import Ec2Error, auth_failure, internal, signature_mismatch, unavailable
 
@@ -41,6 +42,7 @@ class Grant:
     token: str = field(repr=False)
     urls: Mapping[str, str] = field(repr=False)
     until: float = 0.0
+    token_until: float = 0.0  # the token is replaced then, well before it expires
     secret: Optional[str] = field(default=None, repr=False)
 
 
@@ -117,6 +119,18 @@ class Keystone:
                 self._grants.popitem(last=False)
         return grant
 
+    def _earlier(self, access_key: str) -> Optional[Grant]:
+        """The last grant of a key, trusted still or not."""
+        with self._lock:
+            return self._grants.get(access_key)
+
+    def _renew(self, grant: Grant) -> Grant:
+        """Keep a grant. It goes on with the key's last token: a new one would cost each service a request."""
+        old, now = self._earlier(grant.access_key), time.monotonic()
+        if old is not None and old.token_until > now and _same(old, grant):
+            grant = replace(grant, token=old.token, token_until=old.token_until)
+        return self._keep(grant)
+
     def _reject(self, access_key: str) -> Ec2Error:
         with self._lock:
             self._grants.pop(access_key, None)
@@ -126,20 +140,24 @@ class Keystone:
         return auth_failure()
 
     def _fetch(self, claim: Claim, request: HttpRequest) -> Grant:
+        old = self._earlier(claim.access_key)
+        if old is not None and old.secret is not None and matches(claim, old.secret, request):
+            # Keystone still knows the key by this secret, or else it is read anew.
+            grant = self._exchange(own_request(claim.access_key, old.secret), claim.access_key)
+            if grant is not None:
+                return self._renew(replace(grant, secret=old.secret))
         secret = self._secret(claim.access_key)
         verify(claim, secret, request)  # before anything more is spent on it
-        grant = self._exchange(_own_request(claim.access_key, secret), claim.access_key)
+        grant = self._exchange(own_request(claim.access_key, secret), claim.access_key)
         if grant is None:
             raise self._reject(claim.access_key)
-        return self._keep(replace(grant, secret=secret))
+        return self._renew(replace(grant, secret=secret))
 
     def _by_keystone(self, claim: Claim, request: HttpRequest) -> Grant:
-        grant = self._exchange(_clients_request(claim, request), claim.access_key)
+        grant = self._exchange(clients_request(claim, request), claim.access_key)
         if grant is None:
             raise signature_mismatch() if self._kept(claim.access_key) else auth_failure()
-        kept = self._kept(claim.access_key)
-        # The services have the kept token validated already; a new one would cost each of them a request.
-        return kept if kept is not None and kept.roles == grant.roles else self._keep(grant)
+        return self._renew(grant)
 
     def _ask(self, session: Any, method: str, path: str, **options: Any) -> Any:
         from keystoneauth1 import exceptions
@@ -184,6 +202,7 @@ class Keystone:
             LOG.error("Keystone answered %s to the door's exchange of a signature", answer.status_code)
             raise unavailable("identity", f"it answered {answer.status_code} to the door")
         token = answer.json()["token"]
+        now = time.monotonic()
         return Grant(
             access_key=access_key,
             user_id=token["user"]["id"],
@@ -193,78 +212,27 @@ class Keystone:
             roles=tuple(sorted(role["name"] for role in token.get("roles", ()))),
             token=answer.headers["X-Subject-Token"],
             urls=endpoints(token["catalog"], self._interface, self._region),
-            until=time.monotonic() + self._seconds,
+            until=now + self._seconds,
+            token_until=now + _life(token) / 2,
         )
 
 
-def _own_request(access_key: str, secret: str) -> dict[str, Any]:
-    """Credentials for Keystone that the door signs itself, with a secret that it has just verified."""
-    date = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
-    scope = (date[:8], "door", "ec2", "aws4_request")
-    headers = {"host": "door", "x-amz-date": date}
-    claim = Claim(
-        version=4,
-        access_key=access_key,
-        signature="",
-        signed_at=datetime.now(timezone.utc),
-        scope=scope,
-        signed_headers=("host", "x-amz-date"),
-        date_text=date,
+def _same(old: Grant, new: Grant) -> bool:
+    """Whether the old token lets its bearer do what the new one does."""
+    return (old.user_id, old.project_id, old.roles, old.urls) == (
+        new.user_id,
+        new.project_id,
+        new.roles,
+        new.urls,
     )
-    signature = signature_v4(secret, claim, HttpRequest("POST", "/", "", headers, b"", {}))
-    return _v4(claim, signature, "POST", "/", {"Host": "door", "X-Amz-Date": date}, b"", {})
 
 
-def _v4(
-    claim: Claim,
-    signature: str,
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    params: Mapping[str, str],
-) -> dict[str, Any]:
-    authorization = (
-        f"{ALGORITHM} Credential={'/'.join((claim.access_key, *claim.scope))},"
-        f" SignedHeaders={';'.join(claim.signed_headers)}, Signature={signature}"
-    )
-    return {
-        "access": claim.access_key,
-        "signature": signature,
-        "host": next((value for name, value in headers.items() if name.lower() == "host"), ""),
-        "verb": method,
-        "path": path,
-        "params": dict(params),
-        "headers": {**headers, "Authorization": authorization},
-        "body_hash": hashlib.sha256(body).hexdigest(),
-    }
-
-
-def _clients_request(claim: Claim, request: HttpRequest) -> dict[str, Any]:
-    """The client's own signature, for Keystone to verify."""
-    if claim.version == 2:
-        params = {name: value for name, value in request.form.items() if name != "Signature"}
-        return {
-            "access": claim.access_key,
-            "signature": claim.signature,
-            "host": request.headers.get("host", "").lower(),
-            "verb": request.method,
-            "path": request.path or "/",
-            "params": params,
-        }
-    # Keystone reads these two by exactly these names; it collapses no spaces, so that is done here.
-    headers = {
-        name: " ".join(request.headers[name].split())
-        for name in claim.signed_headers
-        if name in request.headers
-    }
-    if "x-amz-date" in headers:
-        headers["X-Amz-Date"] = headers.pop("x-amz-date")
-    headers.setdefault("X-Amz-Date", claim.date_text)
-    in_query = claim.expires_at is not None
-    params = (
-        {name: value for name, value in request.form.items() if name != "X-Amz-Signature"} if in_query else {}
-    )
-    if request.method != "POST" and not in_query:
-        params = dict(request.form)
-    return _v4(claim, claim.signature, request.method, request.path or "/", headers, request.body, params)
+def _life(token: Mapping[str, Any]) -> float:
+    """Seconds from a token's issue to its end, both by Keystone's clock."""
+    try:
+        ends, begins = (
+            datetime.strptime(token[name], "%Y-%m-%dT%H:%M:%S.%f%z") for name in ("expires_at", "issued_at")
+        )
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+    return (ends - begins).total_seconds()

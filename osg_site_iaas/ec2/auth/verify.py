@@ -28,11 +28,15 @@ def read_claim(request: HttpRequest, now: datetime) -> Claim:
     return claim
 
 
-def verify(claim: Claim, secret: str, request: HttpRequest) -> None:
-    """Nothing; SignatureDoesNotMatch unless ``secret`` made the signature. Compared in constant time."""
+def matches(claim: Claim, secret: str, request: HttpRequest) -> bool:
+    """Whether ``secret`` made the signature. Compared in constant time."""
     make = signature_v4 if claim.version == 4 else signature_v2
-    expected = make(secret, claim, request)
-    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
+    return hmac.compare_digest(make(secret, claim, request).encode(), claim.signature.encode())
+
+
+def verify(claim: Claim, secret: str, request: HttpRequest) -> None:
+    """Nothing; SignatureDoesNotMatch unless ``secret`` made the signature."""
+    if not matches(claim, secret, request):
         raise signature_mismatch()
 
 
