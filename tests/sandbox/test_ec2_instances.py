@@ -199,7 +199,7 @@ def test_another_host_finds_ids_and_a_client_token_in_nova(box, ec2, vo, image, 
         asked = [one for one in box.requests(mark) if "/servers" in one.path]
         assert len(asked) == 2, asked
         assert not any("/servers/detail" in one.path for one in asked), "no list with details for one id"
-        with pytest.raises(ClientError, match="InvalidInstanceID.NotFound"):
+        with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
             second_host.client(vo).describe_instances(InstanceIds=["i-0123456789abcdef0"])
         again = run(second_host.client(vo), image, ClientToken=token)
         assert ids(first) == ids(again)
