@@ -33,14 +33,23 @@ def test_the_door_answers_at_the_other_port_under_its_other_name(host):
     assert "<Code>" in told
 
 
-def test_guests_without_the_agents_signature_get_no_metadata(host):
+def test_the_metadata_door_serves_the_socket_alone_and_as_its_proxies_user(host):
+    socket = host.file("/var/lib/proxies/metadata_proxy")
+    assert socket.is_socket
+    assert socket.user == "proxies"
+    assert not socket.mode & 0o007
+    assert not host.socket("tcp://127.0.0.1:8776").is_listening
+
+
+def test_a_guest_that_no_proxy_vouches_for_gets_no_metadata(host):
     told = host.check_output(
-        "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8776/latest/meta-data/instance-id"
+        "curl -sS -o /dev/null -w '%{http_code}' --unix-socket /var/lib/proxies/metadata_proxy"
+        " http://169.254.169.254/latest/meta-data/instance-id"
     )
-    assert told == "403"
+    assert told in ("401", "403")
 
 
 def test_options_reach_reaper_and_metadata_door(host):
     processes = host.check_output("ps -eo args")
     assert "--region elsewhere --interval 30" in processes
-    assert "--require-token --tags" in processes
+    assert "--socket /var/lib/proxies/metadata_proxy --require-token --tags" in processes
