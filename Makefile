@@ -19,16 +19,18 @@ demo-down: $(RUN) ## stop what the demo left running
 	@$(BIN)/osg-site-iaas demo --down
 
 test: $(DEV) ## everything that takes under 25 minutes (SKIP="suite …" leaves suites out, and says so)
+	@scripts/distribution-packages molecule || true # the suite that needs them says what is missing
 	@$(BIN)/python scripts/run_suites.py
 
 test-long: $(DEV) ## also what takes longer
+	@scripts/distribution-packages molecule || true
 	@scripts/distribution-packages long
 	@$(BIN)/python scripts/run_suites.py --long
 
-molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (drafts: docs/roles.md; ROLE="ec2 client" for some)
+molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (ROLE="ec2 client" for some)
 	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule $(ROLE)
 
-molecule-site: $(DEV) ## the long ones: OpenStack from packages (drafts: docs/roles.md)
+molecule-site: $(DEV) ## the long ones: OpenStack from packages (a draft: docs/roles.md)
 	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule --long
 
 unit: $(DEV) ## only what needs no sandbox

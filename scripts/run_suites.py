@@ -63,6 +63,13 @@ SUITES = (
     Suite("consistency", (pytest("tests/consistency", *SHORT),)),
     Suite("sandbox", (pytest("tests/sandbox", "--durations=15", *PARALLEL, *SHORT),)),
     Suite("interop", (pytest("tests/interop", *SHORT),)),
+    # One scenario of one role; `make molecule` runs all, which takes half an hour.
+    Suite(
+        "molecule",
+        ((sys.executable, str(ROOT / "scripts/molecule"), "--scenario", "control"),),
+        needs=("podman", "runc", "debootstrap", "iptables"),
+    ),
+    Suite("ansible-lint", ((str(BIN / "ansible-lint"), "--offline", "-q"),), long=True),
     Suite("long", (pytest("tests", "-m", "long"),), long=True),
 )
 

@@ -20,6 +20,21 @@ def test_the_timer_is_off_and_knows_its_time(host):
     assert "RandomizedDelayUSec=1min" in known
 
 
+def test_the_other_timers_are_as_they_were_asked_for(host):
+    assert not host.service("osg-site-iaas-addresses.timer").is_enabled
+    assert host.service("osg-site-iaas-status.timer").is_running
+    known = host.check_output("systemctl show osg-site-iaas-status.timer --property TimersCalendar")
+    assert "*:00/7:00" in known
+
+
+def test_options_reach_what_the_timers_start(host):
+    host.run("systemctl start osg-site-iaas-addresses.service")
+    told = host.check_output("journalctl --unit osg-site-iaas-addresses.service --output json --no-pager")
+    assert "unrecognized" not in told
+    assert host.file("/etc/osg/site-iaas/addresses.env").contains("OPTIONS=--keep-days 30")
+    assert host.file("/etc/osg/site-iaas/status.env").contains("OPTIONS=--days 7")
+
+
 def test_root_has_no_login_by_itself(host):
     assert not host.file("/root/.config/openstack/clouds.yaml").exists
 
