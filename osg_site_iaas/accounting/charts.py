@@ -49,14 +49,14 @@ def share(value: float, whole: float) -> str:
 
 def number(value: float) -> str:
     """A number with thousands' separators, and no more digits than it needs."""
-    digits = 0 if value == round(value) or value >= 1000 else 1 if value >= 10 else 2
+    digits = 0 if value == round(value) or value >= 1000 else 1 if value >= 10 else 2 if value >= 0.1 else 5
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def hours(seconds: float) -> str:
-    """Hours for a table's column: all with one digit after the point, so that they line up."""
-    return f"{seconds / 3600:,.1f}"
+def hours(seconds: float, of: float) -> str:
+    """Hours for a table's column: all with as many digits after the point as their sum needs, so that they line up."""
+    return f"{seconds / 3600:,.{1 if of >= 36_000 else 4}f}"
 
 
 def _round_up(value: float) -> float:

@@ -104,8 +104,9 @@ def _uses(what: str, uses: Iterable[tuple[str, Use]], total: Use) -> str:
     if len(ordered) > MOST:
         shown.append((f"{len(ordered) - MOST} others", _sum([use for _, use in ordered[MOST:]])))
     rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="n">{len(use.servers)}</td><td class="n">{hours(use.wall)}</td>'
-        f'<td class="n">{hours(use.core)}</td><td class="share-cell">{share(use.core, total.core)}</td></tr>'
+        f'<tr><td>{escape(name)}</td><td class="n">{len(use.servers)}</td>'
+        f'<td class="n">{hours(use.wall, total.core)}</td><td class="n">{hours(use.core, total.core)}</td>'
+        f'<td class="share-cell">{share(use.core, total.core)}</td></tr>'
         for name, use in shown
     )
     return (
@@ -115,9 +116,10 @@ def _uses(what: str, uses: Iterable[tuple[str, Use]], total: Use) -> str:
 
 
 def _days(statement: Statement) -> str:
+    total = statement.total.core
     rows = "".join(
         f'<tr><td>{statement.month}-{day:02}</td><td class="n">{len(use.servers)}</td>'
-        f'<td class="n">{hours(use.wall)}</td><td class="n">{hours(use.core)}</td></tr>'
+        f'<td class="n">{hours(use.wall, total)}</td><td class="n">{hours(use.core, total)}</td></tr>'
         for day, use in sorted(statement.by_day.items())
     )
     return (

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, TextIO
 
-from osg_site_iaas.accounting import egi, export
+from osg_site_iaas.accounting import egi, export, statement_files
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.audit import Audit, Finding, audit, unknown
 from osg_site_iaas.accounting.ledger import POISON, Ledger
@@ -23,8 +22,7 @@ from osg_site_iaas.accounting.reading import read
 from osg_site_iaas.accounting.replay import replay
 from osg_site_iaas.accounting.run import locked, open_sender, open_source
 from osg_site_iaas.accounting.settings import Settings
-from osg_site_iaas.accounting.statement import Month, day_rows, statements
-from osg_site_iaas.accounting.statement_html import page
+from osg_site_iaas.accounting.statement import Month
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cloud.connect import Cloud
@@ -94,7 +92,7 @@ def add(commands: Any, name: str, parents: list[argparse.ArgumentParser], text: 
 def run(args: argparse.Namespace, site: Site, settings: Settings, now: datetime, connect: Connect) -> int:
     """The exit code."""
     if args.accounting == "statement":
-        return _statement(args, site, settings)
+        return _statement(args, settings)
     start, end = epoch(args.from_), epoch(args.to_ or now)
     if start >= end:
         raise SiteError(
@@ -195,76 +193,28 @@ def _export(args: argparse.Namespace, site: Site, settings: Settings, start: int
     return 0
 
 
-def _statement(args: argparse.Namespace, site: Site, settings: Settings) -> int:
-    month: Month = args.month
+def _statement(args: argparse.Namespace, settings: Settings) -> int:
     with Store(settings.folder, readonly=True) as store:
-        ledger = Ledger(store, Observed(store))
-        users = {number: name.name for number, name in stored(store, "user").items()}
-        found = statements(ledger.slices(month.start, month.end), month, users)
-        closed = store.number("SELECT max(end) FROM slice")
-    if args.vo is not None and args.vo not in found:
-        raise SiteError(
-            f"VO {args.vo} used nothing in {month}", todo=f"there are {', '.join(found) or 'no VOs at all'}"
-        )
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(args.out, error) from error
-    written = []
-    for vo, statement in found.items():
-        if args.vo in (None, vo):
-            name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in vo)
-            html = args.out / f"{name}-{month}.html"
-            with _output(html) as file:
-                file.write(
-                    page(
-                        statement,
-                        site=settings.probe.site_name,
-                        collector=settings.collector.host,
-                        closed=closed,
-                    )
-                )
-            rows = day_rows(statement)
-            with _output(html.with_suffix(".csv")) as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-            written.append({"vo": vo, "html": str(html), "core_hours": round(statement.total.core / 3600, 4)})
+        written = statement_files.write(store, settings, args.month, args.out, vo=args.vo)
     if args.json:
-        terminal.dump(written)
-    else:
-        for one in written:
-            print(f"{one['vo']:20} {one['core_hours']:>14} core-hours   {one['html']}")
-        if not written:
-            print(f"nobody used anything in {month}")
+        terminal.dump(
+            [{"vo": one.vo, "html": str(one.html), "core_hours": round(one.core_hours, 4)} for one in written]
+        )
+        return 0
+    for one in written:
+        print(f"{one.vo:20} {one.core_hours:>14.4f} core-hours   {one.html}")
+    if not written:
+        print(f"nobody used anything in {args.month}")
     return 0
 
 
 @contextmanager
 def _output(path: Optional[Path]) -> Iterator[TextIO]:
-    """A file that is there whole or as it was before; standard output without one."""
     if path is None:
         yield sys.stdout
         return
-    new = path.with_name(f".{path.name}.new")
-    try:
-        with open(new, "w", newline="", encoding="utf-8") as file:
-            yield file
-        new.replace(path)
-    except OSError as error:
-        raise SiteError(
-            f"cannot write {path}: {error.strerror or error}",
-            todo="--out names a place that you may write to",
-        ) from error
-    finally:
-        with suppress(OSError):
-            new.unlink()
-
-
-def _unwritable(path: Path, error: OSError) -> SiteError:
-    return SiteError(
-        f"cannot write {path}: {error.strerror or error}", todo="--out names a place that you may write to"
-    )
+    with statement_files.whole(path) as file:
+        yield file
 
 
 def _month(text: str) -> Month:

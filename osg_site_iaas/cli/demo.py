@@ -1,5 +1,5 @@
 """The whole story, end to end, on this machine: a real OpenStack, a declared site, VOs that come with a VOMS proxy
-and a token, their servers, and a usage record.
+and a token, their servers, a usage record, and the VO's monthly statement.
 
   osg-site-iaas demo             tell it (the first time the services are installed: some minutes)
   osg-site-iaas demo --down      stop what it left running; its files stay
@@ -223,6 +223,7 @@ def _farewell(story: Story) -> None:
             f"as {story.member.vo}",
             f"OS_CLIENT_CONFIG_FILE={clouds} {openstack} --os-cloud {story.member.vo} server list",
         ),
+        *((("a VO's statement", f"xdg-open {_near(story.statement)}"),) if story.statement else ()),
         ("core-hours so far", f"curl {story.collector_url}/"),
         ("the services' logs", f"{command} sandbox logs --state {_near(story.sandbox.folder)} nova"),
         ("stop", "make demo-down"),

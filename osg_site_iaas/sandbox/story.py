@@ -18,6 +18,10 @@ import requests
 import yaml
 
 from osg_site_iaas.accounting import run as usage
+from osg_site_iaas.accounting import statement_files
+from osg_site_iaas.accounting.settings import from_site
+from osg_site_iaas.accounting.statement import Month
+from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cloud import secrets
 from osg_site_iaas.cloud.apply import apply, check_login
 from osg_site_iaas.cloud.connect import Cloud, connect
@@ -83,6 +87,7 @@ class Story:
         self._pilot: Optional[Visitor] = None
         self._vms: Optional[Servers] = None
         self.record = ""
+        self.statement: Optional[Path] = None
 
     def steps(self) -> Iterator[Step]:
         """In the order in which they need one another."""
@@ -98,6 +103,7 @@ class Story:
         yield Step("Start one with every tool", self.start_with_every_tool)
         yield Step("End it, and read its usage", self.end_server)
         yield Step("Deliver its usage record", self.account)
+        yield Step("Write its VO's statement", self.write_statement)
 
     def start(self, progress: Progress) -> str:
         """The sandbox, up."""
@@ -274,6 +280,18 @@ class Story:
         self.record = _readable(found[0]["fields"]["RawXML"])
         hours = float(found[0]["core_hours"])
         return f"the collector has it once: VO {found[0]['vo']}, {hours:.5f} core-hours"
+
+    def write_statement(self, progress: Progress) -> str:
+        """What the VO used this month, as the page that an administrator mails."""
+        settings = from_site(self.site, self.folder / "accounting")
+        month = Month.of(f"{datetime.now(timezone.utc):%Y-%m}")
+        with Store(settings.folder, readonly=True) as store:
+            written = statement_files.write(store, settings, month, self.folder / "statements")
+        if not written:
+            raise SandboxError(f"no VO has a statement of {month}")
+        self.statement = max(written, key=lambda one: one.core_hours).html
+        told = ", ".join(f"{one.vo} {one.core_hours:.5f} core-hours" for one in written)
+        return f"{told}: {self.statement.parent}"
 
     def _collected(self) -> list[dict[str, Any]]:
         answer = requests.get(f"{self.collector_url}/query/records", timeout=30)

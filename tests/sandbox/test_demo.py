@@ -61,6 +61,8 @@ def test_every_step_does_what_it_says_and_the_second_time_there_is_less_to_do(st
     assert first["Deliver its usage record"].startswith("the collector has it once: VO CMS, 0.0")
     assert "<urwg:VOName>/cms" in story.record
     assert "<urwg:DN>/DC=org/DC=sandbox/OU=Users/CN=Sandbox User</urwg:DN>" in story.record
+    assert first["Write its VO's statement"].startswith("CMS 0.0")
+    assert "<title>CMS at " in story.statement.read_text()
     # Each of these servers was found in the project of its VO, and made by who had logged in, or the step had failed.
     assert first["Start one with every tool"] == (
         "6 servers, each in its VO's project, and ended again: openstack, awscli, boto3; "
