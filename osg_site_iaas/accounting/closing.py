@@ -45,7 +45,7 @@ def close(
             entries = [entry(found, origin, owner, settings) for found in slices]
             counts.update(one.state for one in entries)
             counts["late"] += sum(one.state == states.NEW and one.found.end < limits.late for one in entries)
-            rendered = slices[-1].end if slices else known.rendered
+            rendered = slices[-1].end if slices else max(known.rendered, _passed(known, settings.start))
             batches.append((known, entries, rendered, _due(known.server.ended, rendered)))
         ledger.add(batches)
     return counts
@@ -103,6 +103,12 @@ def _closed(known: Known, settings: Settings, limits: Limits) -> tuple[Slice, ..
         # the end was read after the time was charged, as with a clock set back: what was charged stays
         server = replace(server, ended=known.rendered)
     return closed(server, max(known.rendered, settings.start), until)
+
+
+def _passed(known: Known, start: int) -> int:
+    """Up to when nothing of the server is to be sent, since the probe was told to start later."""
+    ended = known.server.ended
+    return start if ended is None else min(start, ended)
 
 
 def _origin(stored: Stored) -> Origin:

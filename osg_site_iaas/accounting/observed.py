@@ -48,10 +48,11 @@ class Known:
 
 
 class Observed:
-    """The servers, sightings and actions of a store."""
+    """The servers, sightings and actions of a store. Of a server that ended by ``start`` no actions are asked for."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, start: int = 0) -> None:
         self._store = store
+        self._start = start
         self._sizes: dict[Size, int] = {}
         self._by_id: dict[int, Size] = {}
         self._undone = store.undone
@@ -165,11 +166,12 @@ class Observed:
         at = one.sighting.at
         if row is None:
             quiet = _quiet(one)
+            past = one.ended is not None and one.ended <= self._start
             number = db.execute(
                 "INSERT INTO server (uuid, project, user, name, image, created, launched, ended, updated,"
                 " actions_at, unread, alive, rendered, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
                 (one.uuid, one.project, one.user, one.name, one.image, one.created, one.launched, one.ended,
-                 at, read_at if quiet else 0, not quiet, read_at, one.created),
+                 at, read_at if quiet else 0, not quiet and not past, read_at, one.created),
             ).lastrowid  # fmt: skip
             self._sight(db, int(number or 0), one.sighting)
             if quiet:

@@ -166,7 +166,7 @@ class _Run:
         self._now = now
         self._settle = settings.settle if settle is None else settle
         self._progress = progress
-        self._observed = Observed(store)
+        self._observed = Observed(store, settings.start)
         self._ledger = Ledger(store, self._observed)
         self._warnings: list[str] = []
         self._errors: list[str] = []

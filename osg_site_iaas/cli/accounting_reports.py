@@ -132,7 +132,7 @@ def _read(settings: Settings, now: datetime, connect: Connect, start: int) -> li
 
         with Store(settings.folder) as store, open_source(settings, connect(), now) as source:
             strangers = unknown(store, source, start)
-            read(store, Observed(store), source, settle=settings.settle, progress=progress)
+            read(store, Observed(store, settings.start), source, settle=settings.settle, progress=progress)
     return strangers
 
 

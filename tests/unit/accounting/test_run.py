@@ -9,6 +9,7 @@ from world import World
 
 from osg_site_iaas.accounting.ledger import HELD
 from osg_site_iaas.accounting.model import DAY, iso
+from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.errors import Locked, SiteError
 
 HOUR = 3600
@@ -234,3 +235,16 @@ def test_what_ended_before_the_start_date_is_not_sent(world: World) -> None:
     world.run(END + HOUR, start=BASE + 2 * DAY)
     first = BASE // DAY + 2
     assert world.core_seconds() == {day: s for day, s in expected(told).items() if day >= first}
+
+
+def test_what_ended_before_the_start_date_costs_nothing_more(world: World) -> None:
+    told = steady()
+    world.live(told)
+    start = BASE + 2 * DAY
+    later = [life for life in told if life.ended is not None and life.ended > start]
+    assert 5 < len(later) < len(told) - 5
+    world.run(END + HOUR, start=start)
+    assert world.nova.asked["actions"] == len(later)
+    with Store(world.settings.folder, readonly=True) as store:
+        assert store.number("SELECT count(*) FROM server WHERE due IS NOT NULL OR unread") == 0
+        assert store.number("SELECT count(*) FROM server") == len(told)
