@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Callable, Mapping, Optional, TypeVar
+from typing import Callable, Iterator, Mapping, Optional, TypeVar
 
+from osg_site_iaas.accounting.attributes import KEYS, KNOWN
 from osg_site_iaas.accounting.model import epoch
 from osg_site_iaas.accounting.probeconfig import read_attributes
 from osg_site_iaas.accounting.record import RESOURCE_TYPE, Probe
@@ -98,11 +100,35 @@ def combine(
             and not _TEMPLATE.search(value)
         ):
             merged[name] = value
-    read = _Reader(merged, where)
+    read = _Reader(merged, lambda name: _place(site, attributes, where, name))
     settings = _settings(site, read, folder)
-    if read.problems:
-        raise DeclarationError(read.problems)
+    problems = [*read.problems, *_unknown(site, attributes, where)]
+    if problems:
+        raise DeclarationError(problems)
     return settings
+
+
+def _place(site: Site, attributes: Mapping[str, str], where: str, name: str) -> tuple[str, str]:
+    """The file and the path in it where an attribute was written."""
+    if attributes.get(name):
+        return where, name
+    if name in site.accounting.options:
+        return str(site.file), f"accounting.options.{name}"
+    return str(site.file), KEYS.get(name, name)
+
+
+def _unknown(site: Site, attributes: Mapping[str, str], where: str) -> Iterator[Problem]:
+    """Options that nobody knows, and attributes of a ProbeConfig that are nearly like one: it may hold others' too."""
+    for name in site.accounting.options:
+        if name not in KNOWN:
+            (near, *_) = (*get_close_matches(name, KNOWN, 1), "")
+            todo = f"write {near}" if near else "docs/accounting.md lists the attributes"
+            yield Problem(
+                str(site.file), 0, 0, f"accounting.options.{name}", "there is no such attribute", todo
+            )
+    for name in attributes:
+        for near in get_close_matches(name, KNOWN - {name}, 1, 0.85) if name not in KNOWN else ():
+            yield Problem(where, 0, 0, name, "there is no such attribute", f"write {near}")
 
 
 def from_probe_config(site: Site, file: Path, folder: Optional[Path] = None) -> Settings:
@@ -156,9 +182,9 @@ def _settings(site: Site, read: _Reader, folder: Optional[Path]) -> Settings:
 class _Reader:
     """Takes attributes as what they should be, and keeps every problem."""
 
-    def __init__(self, attributes: Mapping[str, str], where: str) -> None:
+    def __init__(self, attributes: Mapping[str, str], place: Callable[[str], tuple[str, str]]) -> None:
         self._attributes = attributes
-        self._where = where
+        self._place = place
         self.problems: list[Problem] = []
 
     def text(self, name: str, default: str = "") -> str:
@@ -215,9 +241,8 @@ class _Reader:
         try:
             return read(value)
         except (ValueError, KeyError):
-            self.problems.append(
-                Problem(self._where, 0, 0, name, f"{value!r} is not {form}", f"write {form}")
-            )
+            file, path = self._place(name)
+            self.problems.append(Problem(file, 0, 0, path, f"{value!r} is not {form}", f"write {form}"))
             return default
 
 

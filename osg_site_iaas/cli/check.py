@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
+from osg_site_iaas.accounting.settings import from_site
 from osg_site_iaas.declaration import load, read, schema
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import DeclarationError, Problem, SiteError
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     problems, warnings = list(report.problems), list(report.warnings)
     if report.site is not None:
         more, doubts = _mapping(report)
-        problems += more
+        problems += [*more, *_accounting(report.site)]
         warnings += [*doubts, *_missing_files(report.site)]
     failed = bool(problems or (args.strict and warnings))
     if args.json:
@@ -74,6 +75,15 @@ def _mapping(report: load.Report) -> tuple[list[Problem], list[Problem]]:
         return list(error.problems), []
     except SiteError as error:
         return [Problem(error.where or str(site.file), 0, 0, "", error.what, error.todo or "")], []
+
+
+def _accounting(site: Site) -> list[Problem]:
+    """What the probe would say of its settings."""
+    try:
+        from_site(site)
+        return []
+    except DeclarationError as error:
+        return list(error.problems)
 
 
 def _missing_files(site: Site) -> list[Problem]:

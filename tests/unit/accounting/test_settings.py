@@ -9,11 +9,14 @@ import pytest
 from histories import BASE
 from world import site
 
+from osg_site_iaas.accounting.attributes import KNOWN, OURS
 from osg_site_iaas.accounting.probeconfig import parse, read_attributes
 from osg_site_iaas.accounting.settings import (
     CERTIFICATE,
     STATE,
     Settings,
+    _Reader,
+    _settings,
     combine,
     from_probe_config,
     from_site,
@@ -106,6 +109,37 @@ def test_every_problem_is_named_at_once() -> None:
         "BundleSize", "UseSSL", "CollectorHost", "Sender", "StartDate", "ProbeName"
     }  # fmt: skip
     assert all(problem.file == "ProbeConfig" and problem.todo for problem in error.value.problems)
+
+
+def test_every_attribute_that_is_read_is_one_that_may_be_written() -> None:
+    asked = set()
+
+    class Watching(dict[str, str]):
+        def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+            asked.add(name)
+            return default
+
+    reader = _Reader(Watching(), lambda name: ("", name))
+    _settings(site(), reader, None)
+    assert asked | {"SiteFile", "SSLHost", "SSLCollectorService"} == OURS
+    assert {name for name in read_attributes(SHIPPED) if not name.startswith(("Title", "Comments"))} <= KNOWN
+
+
+def test_a_word_that_is_nearly_an_attribute_is_told_and_what_others_need_is_not() -> None:
+    with pytest.raises(DeclarationError) as error:
+        told(BundelSize="50", Comments1="x", Title3="y", MyOwnNote="z", CondorLocation="/usr")
+    (problem,) = error.value.problems
+    assert (problem.path, problem.todo) == ("BundelSize", "write BundleSize")
+
+
+def test_options_of_site_yml_are_known_ones_and_problems_say_where_they_are() -> None:
+    accounting = Accounting(collector="x:y", options={"MyOwnNote": 1, "Sender": "pigeon", "LogLevel": 3})
+    with pytest.raises(DeclarationError) as error:
+        combine(replace(site(), accounting=accounting), {"BundleSize": "0"}, "ProbeConfig")
+    assert {(problem.file, problem.path) for problem in error.value.problems} == {
+        ("site.yml", "accounting.options.MyOwnNote"), ("site.yml", "accounting.options.Sender"),
+        ("site.yml", "accounting.collector"), ("ProbeConfig", "BundleSize"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
