@@ -48,7 +48,7 @@ def close(
             rendered = slices[-1].end if slices else max(known.rendered, _passed(known, settings.start))
             batches.append((known, entries, rendered, _due(known.server.ended, rendered)))
         ledger.add(batches)
-    return counts
+    return dict(counts)  # dataclasses.asdict, by which it becomes JSON, makes nonsense of a Counter
 
 
 def release(ledger: Ledger, find_owners: FindOwners, settings: Settings) -> int:

@@ -44,7 +44,7 @@ class Machine:
 def machines(
     observed: Observed, ledger: Ledger, find_owners: Callable[[Iterable[str]], Owners], start: int, end: int
 ) -> Iterator[Machine]:
-    """Every server with a slice that ends in (start, end], and all that it has used up to ``end``."""
+    """Every server of a VO with a slice that ends in (start, end], and all that it has used up to ``end``."""
     for numbers in ledger.servers(start, end):
         slices: dict[int, list[Stored]] = {number: [] for number in numbers}
         for stored in ledger.of_servers(numbers, 0, end):
@@ -54,7 +54,8 @@ def machines(
         owners = find_owners({known.user for known in page})
         for known in page:
             owner = owners.owner(known.project, known.user)
-            yield _machine(known, slices[known.id], owner if isinstance(owner, Owner) else owner.anybody, end)
+            if isinstance(owner, Owner):
+                yield _machine(known, slices[known.id], owner, end)
 
 
 def _machine(known: Known, slices: Sequence[Stored], owner: Owner, end: int) -> Machine:

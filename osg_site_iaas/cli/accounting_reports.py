@@ -41,7 +41,7 @@ collector that still has them counts nothing twice; what was pruned from the arc
 EXPORT = """write the window as CSV, JSON or EGI
 
 One row a slice: a server, at one size, within one UTC day, whatever became of its record. With --format egi, cloud
-usage records v0.4 of every server with a slice in the window; such a record tells all since the server's creation."""
+usage records v0.4 of every server of a VO with a slice in the window; such a record tells all since its creation."""
 STATEMENT = """a VO's month, as HTML and CSV to mail
 
 Writes VO-YYYY-MM.html, which needs nothing from elsewhere and prints well, and VO-YYYY-MM.csv, a row a day."""
@@ -137,10 +137,10 @@ def _read(settings: Settings, now: datetime, connect: Connect, start: int) -> li
 
 
 def _audit_lines(found: Audit) -> Iterator[str]:
-    yield f"window   {iso(found.start)} to {iso(found.end)}, {found.servers} servers"
-    yield f"Nova     {found.nova_core_seconds / 3600:.2f} core-hours closed"
+    yield f"window     {iso(found.start)} to {iso(found.end)}, {found.servers} servers"
+    yield f"Nova       {found.nova_core_seconds / 3600:.2f} core-hours closed"
     for state, seconds in sorted(found.charged.items()):
-        yield f"{state:8} {seconds / 3600:.2f} core-hours"
+        yield f"{state:10} {seconds / 3600:.2f} core-hours"
     for finding in found.findings:
         yield str(finding)
     yield f"{len(found.findings)} findings" if found.findings else "every second is covered once"

@@ -14,7 +14,9 @@ from test_run import END, HOUR, steady
 from world import World
 
 from osg_site_iaas.accounting.model import DAY, iso
+from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cli import openstack_meter
+from osg_site_iaas.cli.accounting import as_data
 from osg_site_iaas.cli.main import main
 from osg_site_iaas.errors import AccountingError
 
@@ -43,6 +45,9 @@ def site(world: World, tmp_path: Path) -> Path:
 def told(world: World) -> World:
     world.live(steady())
     assert world.run(END + HOUR).ok
+    with Store(world.settings.folder) as store:
+        # a name that a run would have asked Keystone for
+        store.many("INSERT INTO project VALUES (?,?,?)", [("p0", "cms", "osg")])
     return world
 
 
@@ -157,6 +162,16 @@ def test_statements(told: World, site: Path, tmp_path: Path, capsys: pytest.Capt
     }
     assert command(told, site, "statement", "--month", "2026-11", "--vo", "atlas") == 1
     assert "there are cms, icecube, ligo" in capsys.readouterr().err
+
+
+def test_a_run_is_told_as_json(world: World) -> None:
+    world.live(steady())
+    world.vos = ("cms", "icecube")
+    report = world.run(END + HOUR)
+    data = json.loads(json.dumps(as_data(report)))
+    assert data["closed"] == dict(report.closed)
+    assert data["closed"]["new"] == data["delivered"]["sent"] > 0
+    assert (data["waiting"], data["errors"]) == ({"held": data["closed"]["held"]}, [])
 
 
 def test_a_run_without_a_cloud_says_so(world: World, site: Path, capsys: pytest.CaptureFixture[str]) -> None:

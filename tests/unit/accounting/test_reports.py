@@ -273,6 +273,13 @@ def test_egi_records_keep_to_the_format(told: World) -> None:
         assert int(record["WallDuration"]) + int(record["SuspendDuration"]) <= lived
 
 
+def test_servers_of_no_vo_are_in_no_egi_record(told: World) -> None:
+    store, observed, slices = ledger(told)
+    with store:
+        found = list(egi.machines(observed, slices, lambda users: owners(("cms",)), BASE, END))
+    assert {machine.project for machine in found} == {"cms"}
+
+
 def test_egi_messages_are_cut_at_a_thousand_records() -> None:
     record = {"VMUUID": "u", "SiteName": "S"}
     first, second = egi.messages([record] * 1001)
