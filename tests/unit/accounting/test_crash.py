@@ -24,11 +24,12 @@ PACKAGE = str(Path(osg_site_iaas.accounting.__file__).parent)
 POINTS = 24  # at how many lines of a run it is killed
 
 
-def in_child(work: Callable[[], None]) -> int:
+def in_child(world: World, work: Callable[[], object]) -> int:
     """Run ``work`` in a process of its own; how that ended, as waitpid tells it."""
     child = os.fork()
     if child == 0:
         status = 1
+        world.in_child = True
         try:
             work()
             status = 0
@@ -37,7 +38,7 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def killing_at(line: int, work: Callable[[], None]) -> Callable[[], None]:
+def killing_at(line: int, work: Callable[[], object]) -> Callable[[], None]:
     """``work``, killed with signal 9 before the n-th line of the package that it executes."""
     count = 0
 
@@ -61,7 +62,7 @@ def killing_at(line: int, work: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def lines_of(work: Callable[[], None], file: Path) -> int:
+def lines_of(world: World, work: Callable[[], object], file: Path) -> int:
     """How many lines of the package ``work`` executes, counted in a child."""
 
     def counting() -> None:
@@ -79,23 +80,27 @@ def lines_of(work: Callable[[], None], file: Path) -> int:
         sys.settrace(None)
         file.write_text(str(count))
 
-    assert in_child(counting) == 0
+    assert in_child(world, counting) == 0
     return int(file.read_text())
 
 
-def test_killed_at_any_line(world: World, tmp_path: Path) -> None:
+def test_killed_at_any_line(either_world: World, tmp_path: Path) -> None:
+    world = either_world
+    points = POINTS if world.settings.sender == "direct" else POINTS // 3  # the library takes its time
     told = steady(12)
     world.live(told)
     folder = world.settings.folder
-    total = lines_of(lambda: world.run(END + HOUR, folder=tmp_path / "count", bundle_size=5), tmp_path / "n")
+    total = lines_of(
+        world, lambda: world.run(END + HOUR, folder=tmp_path / "count", bundle_size=5), tmp_path / "n"
+    )
     counted = dict(expected(told))
     assert world.core_seconds() == counted
     assert total > 1000
     killed = 0
-    for point in range(POINTS):
+    for point in range(points):
         here = folder / str(point)
-        line = 1 + point * total // POINTS
-        status = in_child(killing_at(line, lambda: world.run(END + HOUR, folder=here, bundle_size=5)))  # noqa: B023
+        line = 1 + point * total // points
+        status = in_child(world, killing_at(line, lambda: world.run(END + HOUR, folder=here, bundle_size=5)))  # noqa: B023
         killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         report = world.run(END + 2 * HOUR, folder=here)
         assert report.ok
@@ -104,14 +109,15 @@ def test_killed_at_any_line(world: World, tmp_path: Path) -> None:
             "SELECT sum(wall * vcpus) FROM slice JOIN size ON size.id = size WHERE state='sent'"
         )
         assert sent == sum(counted.values())
-    assert killed > POINTS * 0.8  # threads of requests are not traced, so a few runs get through
+    assert killed > points * 0.8  # threads of requests are not traced, so a few runs get through
     # every one of these histories was sent by every one of the killed runs, and is one to the collector
     assert world.core_seconds() == counted
     assert world.collector.store.duplicates() == []
 
 
 @pytest.mark.parametrize("room", [0, 16_384, 49_152])
-def test_a_full_disk(world: World, room: int) -> None:
+def test_a_full_disk(either_world: World, room: int) -> None:
+    world = either_world
     told = steady()
     world.live(told)
     world.run(END - 4 * 86400)
@@ -128,7 +134,7 @@ def test_a_full_disk(world: World, room: int) -> None:
             os._exit(7 if "check the disk's space" in str(error) else 8)
         os._exit(7 if any("the disk's space" in text for text in report.errors) else 9)
 
-    assert os.WEXITSTATUS(in_child(starved)) == 7
+    assert os.WEXITSTATUS(in_child(world, starved)) == 7
     assert world.run(END + 2 * HOUR).ok
     assert world.core_seconds() == dict(expected(told))
     assert world.collector.store.duplicates() == []

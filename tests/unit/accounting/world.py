@@ -74,6 +74,7 @@ class World:
         self.nova = TellingNova((), 0)
         self.vos: Sequence[str] = VOS
         self.sender: Optional[ContextManager[Sender]] = None
+        self.in_child = False  # this process is there for one run alone
 
     def live(self, lives: Iterable[Life]) -> None:
         self.nova.lives.update({life.uuid: life for life in lives})
@@ -84,7 +85,7 @@ class World:
         parts = Parts(
             self.nova, lambda users: owners(self.vos), self.sender, lambda: sum(self.nova.asked.values())
         )
-        if settings.sender == "gratia":  # it starts once a process, for one collector
+        if settings.sender == "gratia" and not self.in_child:  # it starts once a process, for one collector
             return in_child_returning(lambda: perform(settings, parts, moment(now)))
         return perform(settings, parts, moment(now))
 
