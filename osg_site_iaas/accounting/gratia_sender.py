@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional, Sequence
@@ -28,6 +30,9 @@ class ThroughGratia:
     """The library, initialised once a process. Use as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
+        _check_python(settings, sys.version_info[:2])
+        self._trust = _trust(settings)
+        self._trusted: dict[str, Optional[str]] = {}
         try:
             self._core: Any = importlib.import_module("gratia.common.GratiaCore")
         except ImportError as error:
@@ -43,6 +48,8 @@ class ThroughGratia:
 
     def __enter__(self) -> ThroughGratia:
         core = self._core
+        self._trusted = {name: os.environ.get(name) for name in self._trust}
+        os.environ.update(self._trust)
         core.RegisterReporter("openstack_meter", __version__)
         core.RegisterService("OpenStack", "2.1")
         try:
@@ -60,6 +67,11 @@ class ThroughGratia:
         trace: Optional[TracebackType],
     ) -> None:
         self._drop()
+        for name, value in self._trusted.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
     def send(self, records: Sequence[str], waiting: int) -> Outcome:
         """Hand the records over and have them sent as one bundle."""
@@ -99,6 +111,22 @@ class ThroughGratia:
         for folder in self._sandbox.backupDirList:
             for file in (Path(folder) / "gratiafiles" / own / "outbox").glob("r*"):
                 self._sandbox.RemoveRecordFile(str(file))
+
+
+def _check_python(settings: Settings, version: tuple[int, int]) -> None:
+    if settings.collector.ssl and version >= (3, 12):
+        raise AccountingError(
+            "gratia-probe-common cannot do HTTPS on Python 3.12 and later",
+            todo='set Sender="direct" in the ProbeConfig; what arrives is the same',
+        )
+
+
+def _trust(settings: Settings) -> dict[str, str]:
+    """What Python's own TLS, which the library uses, is told of authorities: it knows no other way."""
+    authorities = settings.collector.authorities
+    if not settings.collector.ssl or authorities is None:
+        return {}
+    return {"SSL_CERT_DIR" if authorities.is_dir() else "SSL_CERT_FILE": str(authorities)}
 
 
 def _write_config(settings: Settings) -> Path:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import pki
 import pytest
 from nova_history import expected
+from test_collector_tls import hashed, host
 from test_run import END, HOUR, steady
 from world import World, site
 
 from osg_site_iaas.accounting.gratia_config import effective, text
+from osg_site_iaas.accounting.gratia_sender import _check_python
 from osg_site_iaas.accounting.model import DAY
 from osg_site_iaas.accounting.probeconfig import parse, read_attributes
 from osg_site_iaas.accounting.settings import Collector, from_site
+from osg_site_iaas.errors import AccountingError
+from osg_site_iaas.sandbox.collector.server import Collector as StandIn
+from osg_site_iaas.sandbox.collector.server import Tls
 
 SHIPPED = Path(__file__).parents[3] / "probes/openstack/ProbeConfig"
 CERTIFICATE = (
@@ -76,6 +83,41 @@ def test_the_library_leaves_the_certificates_of_other_jobs_alone(world: World, t
     assert world.run(END + HOUR).ok
     assert all(file.exists() for file in others)
     assert world.core_seconds() == dict(expected(told))
+
+
+def test_the_library_is_not_asked_for_what_it_cannot_do(tmp_path: Path) -> None:
+    settings = from_site(site(), tmp_path)
+    secure = replace(settings, collector=replace(settings.collector, ssl=True))
+    _check_python(settings, (3, 13))
+    _check_python(secure, (3, 11))
+    with pytest.raises(AccountingError, match=r"cannot do HTTPS on Python 3\.12"):
+        _check_python(secure, (3, 12))
+
+
+@needs_gratia
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the library has no HTTPS there")
+def test_the_library_sends_over_tls_to_whom_the_authorities_vouch_for(world: World, tmp_path: Path) -> None:
+    told = steady(20)
+    world.live(told)
+    ours = pki.ca()
+    server, probe = host(tmp_path, ours), host(tmp_path, ours, "probe")
+    stranger = host(tmp_path, pki.ca(f"{pki.ORG}/CN=Stranger"), "stranger")
+    tls = Tls(server.certificate, server.key, client_ca=server.authority)
+    with StandIn(tmp_path / "secure", tls=tls) as collector:
+        world.through_gratia(tmp_path / "gratia")
+        secure = Collector(
+            collector.address, ssl=True, certificate=probe.certificate, key=probe.key, timeout=60,
+            authorities=stranger.authority,
+        )  # fmt: skip
+        world.settings = replace(world.settings, collector=secure)
+        assert not world.run(END + HOUR).ok
+        assert collector.store.totals()["documents"] == 0
+        world.settings = replace(
+            world.settings, collector=replace(secure, authorities=hashed(tmp_path / "ca", server.authority))
+        )
+        report = world.run(END + 2 * HOUR)
+        assert report.ok, report.errors
+        assert collector.store.totals()["documents"] == report.delivered.sent > 20
 
 
 def test_the_library_is_told_what_site_yml_says_where_the_probe_config_says_nothing(tmp_path: Path) -> None:
