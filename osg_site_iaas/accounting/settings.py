@@ -21,7 +21,7 @@ STATE = Path("/var/lib/osg-site-iaas/accounting")
 CERTIFICATE = "/etc/grid-security/hostcert.pem"
 KEY = "/etc/grid-security/hostkey.pem"
 PLACEHOLDERS = ("generic site", "")  # what gratia-probe's template has for SiteName
-_TEMPLATE = re.compile("@[A-Z]+@")  # and for other names
+_TEMPLATE = re.compile("@[A-Z_]+@")  # and for other names
 _PROBE_NAME = re.compile(r"[^\s:]+:[^\s:]+")
 
 

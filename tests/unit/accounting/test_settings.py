@@ -89,7 +89,7 @@ def test_tls_takes_the_ssl_host_and_the_hosts_certificate() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, value", [("SiteName", "Generic site"), ("ProbeName", "@PROBE@:@HOST@"), ("SiteName", "")]
+    "name, value", [("SiteName", "Generic site"), ("ProbeName", "openstack:@PROBE_HOST@"), ("SiteName", "")]
 )
 def test_a_placeholder_is_as_good_as_nothing(name: str, value: str) -> None:
     assert told(**{name: value}).probe == from_site(site()).probe
