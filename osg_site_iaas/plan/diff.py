@@ -58,7 +58,8 @@ def diff(
             changes.append(step)
         elif step is not None:
             clashes.append(step)
-    unmanaged = [ref for ref, there in have.items() if ref not in want and not there.ours]
+    # what another site has made is no drift of this one
+    unmanaged = [ref for ref, there in have.items() if ref not in want and not there.ours and not there.other]
     ends = {
         ref: _undeclared(there, rules[ref.kind], prune)
         for ref, there in have.items()
@@ -129,6 +130,14 @@ def _declared(
         )
     if item.borrowed and not there.ours:
         return None
+    if not there.ours and there.other:
+        return Conflict(
+            ref=item.ref,
+            why=f"belongs to another site of this cloud, that of the Keystone domain {there.other}",
+            todo="give yours another name",
+            at=item.at,
+            vo=item.vo,
+        )
     if not there.ours and not adopt and not rule.derived:
         return Conflict(
             ref=item.ref,

@@ -61,6 +61,7 @@ def seen_to_data(seen: Iterable[Seen]) -> list[dict[str, Any]]:
             "vo": item.vo,
             "contents": _attrs(item.contents),
             "defaults": _attrs(item.defaults),
+            "other": item.other,
         }
         for item in seen
     ]
@@ -78,6 +79,7 @@ def seen_from_data(data: Iterable[Mapping[str, Any]]) -> list[Seen]:
             vo=item["vo"],
             contents=item["contents"],
             defaults=item["defaults"],
+            other=item.get("other", ""),
         )
         for item in data
     ]

@@ -16,7 +16,7 @@ from osg_site_iaas.declaration.model import Position
 Attrs = Mapping[str, Any]
 
 TAG = "osg-site-iaas"
-_MARK = re.compile(r" ?\[" + TAG + r" [^\[\]]*\]$")
+_MARK = re.compile(r" ?\[" + TAG + r" ([^\[\]]*)\]$")
 
 
 def marked(description: str, domain: str) -> str:
@@ -31,6 +31,13 @@ def marked(description: str, domain: str) -> str:
 def is_marked(description: Optional[str], domain: str) -> bool:
     """Whether a description carries that site's mark."""
     return bool(description) and str(description).endswith(f"[{TAG} {domain}]")
+
+
+def other_site(description: Optional[str], domain: str) -> str:
+    """The Keystone domain of the site whose mark a description carries, if that is not ours; else empty."""
+    found = _MARK.search(str(description or ""))
+    name = found.group(1) if found else ""
+    return "" if name == domain else name
 
 
 def unmarked(description: str) -> str:
@@ -88,6 +95,7 @@ class Seen:
     defaults: Attrs = field(
         default_factory=dict
     )  # what nobody has granted: less than that takes nothing away
+    other: str = ""  # the Keystone domain of the site that has made it, where that is not this one
     rivals: int = 0  # how many others have the same name
 
 

@@ -12,7 +12,17 @@ from osg_site_iaas.cloud.kinds.keystone import domain_ref, forget
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.mapping import keystone as grid
-from osg_site_iaas.plan.model import Change, KindRule, Ref, Removal, Seen, Wanted, is_marked, marked
+from osg_site_iaas.plan.model import (
+    Change,
+    KindRule,
+    Ref,
+    Removal,
+    Seen,
+    Wanted,
+    is_marked,
+    marked,
+    other_site,
+)
 
 ROOT = "/OS-FEDERATION"
 
@@ -62,6 +72,7 @@ class IdentityProvider(Kind):
                     "authorization_ttl": item.get("authorization_ttl"),
                 },
                 ours=_ours(reader, item),
+                other=other_site(item.get("description"), reader.site.cloud.domain),
             )
 
     def share(
@@ -87,7 +98,9 @@ class IdentityProvider(Kind):
 class Mapping(Kind):
     """The rules, compared as a whole. Losing one withdraws access."""
 
-    rule = KindRule("mapping", Removal.WITHDRAW, parts=lambda attrs: grid.led_to(attrs["rules"]))
+    rule = KindRule(
+        "mapping", Removal.WITHDRAW, marks=("named",), parts=lambda attrs: grid.led_to(attrs["rules"])
+    )
     service = "identity"
     ownership = f"its name begins with `{grid.MAPPING_PREFIX}`, and its identity provider is ours"
 
@@ -98,7 +111,7 @@ class Mapping(Kind):
             known = {group.name for group in grid.groups(site)}
             yield Wanted(
                 mapping_ref(provider.mapping),
-                {"rules": rules},
+                {"rules": rules, "named": True},  # it has no other mark than its name
                 needs=tuple(group_ref(name) for name in sorted(groups & known)),
                 at=provider.at,
             )
@@ -108,12 +121,18 @@ class Mapping(Kind):
         for item in reader.all("identity", f"{ROOT}/mappings", "mappings"):
             provider = providers.get(item["id"])
             # made before its provider and left behind by a killed run, it still names our domain
-            of_us = _ours(reader, provider) if provider else _names(item["rules"], reader.site.cloud.domain)
+            domain = reader.site.cloud.domain
+            named = _named(item["rules"])
+            of_us = _ours(reader, provider) if provider else named == {domain}
+            other = other_site((provider or {}).get("description"), domain)
+            if item["id"].startswith(grid.MAPPING_PREFIX) and not provider and len(named - {domain}) == 1:
+                other = next(iter(named - {domain}))
             yield Seen(
                 mapping_ref(item["id"]),
                 item["id"],
-                {"rules": item["rules"]},
+                {"rules": item["rules"], "named": True},
                 ours=item["id"].startswith(grid.MAPPING_PREFIX) and of_us,
+                other=other,
             )
 
     def share(
@@ -138,6 +157,8 @@ class Mapping(Kind):
 
     def update(self, work: Work, change: Change) -> None:
         path = f"{ROOT}/mappings/{required_id(change)}"
+        if "rules" not in change.after:
+            return  # taken over by name
         body = {"rules": change.after["rules"]}
         work.cloud.request("PATCH", "identity", path, json={"mapping": body})
 
@@ -218,12 +239,11 @@ def _ours(reader: Reader, provider: dict[str, Any]) -> bool:
     return is_marked(provider.get("description"), reader.site.cloud.domain)
 
 
-def _names(rules: list[dict[str, Any]], domain: str) -> bool:
-    """Whether the rules put people into groups of that domain, and of no other."""
-    found = {
-        local["group"].get("domain", {}).get("name")
+def _named(rules: list[dict[str, Any]]) -> set[str]:
+    """The domains into whose groups the rules put people."""
+    return {
+        str(local["group"].get("domain", {}).get("name"))
         for rule in rules
         for local in rule.get("local", ())
         if isinstance(local.get("group"), dict)
     }
-    return found == {domain}

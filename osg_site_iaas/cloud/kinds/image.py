@@ -86,7 +86,10 @@ class Image(Kind):
             attrs.update({f"property {name}": text for name, text in item.items() if isinstance(text, str)})
             # whoever owns an image writes its tags: in a stranger's project ours prove nothing, and its name is free
             key = (item["name"],) if item["owner"] in own_projects(reader) else (item["name"], item["owner"])
-            yield Seen(Ref(self.name, key), item["id"], attrs, ours=_ours(reader, item))
+            ours = _ours(reader, item)
+            others = [tag[len(SITE_TAG) :] for tag in item["tags"] if tag.startswith(SITE_TAG)]
+            other = others[0] if others and not ours and len(key) == 1 else ""
+            yield Seen(Ref(self.name, key), item["id"], attrs, ours=ours, other=other)
 
     def create(self, work: Work, change: Change) -> str:
         declared = _declared(work.site, change)

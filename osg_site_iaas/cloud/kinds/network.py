@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Iterable
 
 from osg_site_iaas.cloud.kind import Work, split
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, other, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import UNSET, Site
 from osg_site_iaas.declaration.model import Subnet as DeclaredSubnet
@@ -66,6 +66,7 @@ class Network(NeutronKind):
                     **{name: value for name, value in item.items() if name.startswith("provider:")},
                 },
                 ours=is_ours(reader, key, item),
+                other=other(reader, key, item),
                 needs=needed("", key[0], ""),
                 vo=reader.vo_named(key[0]),
                 contents={"ports": ports[item["id"]]},

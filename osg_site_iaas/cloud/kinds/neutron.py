@@ -8,7 +8,7 @@ from osg_site_iaas.cloud.kind import Kind, Work, project_ref, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.plan.model import TAG, Change, Ref, is_marked
+from osg_site_iaas.plan.model import TAG, Change, Ref, is_marked, other_site
 
 CHUNK = 50  # ids in one query
 # ports that come and go with the network or router itself
@@ -110,6 +110,11 @@ def is_ours(reader: Reader, key: tuple[str, ...], item: Mapping[str, Any]) -> bo
         return marked
     vos = reader.once("owners", lambda: frozenset(owner_names(reader).values()))
     return key[0] in vos and (marked or TAG in item["tags"])
+
+
+def other(reader: Reader, key: tuple[str, ...], item: Mapping[str, Any]) -> str:
+    """The Keystone domain of another site that has made it; what a VO's members write in their own proves nothing."""
+    return other_site(item.get("description"), reader.site.cloud.domain) if key[0] == "" else ""
 
 
 def owner_names(reader: Reader) -> Mapping[str, str]:

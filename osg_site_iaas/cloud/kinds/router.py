@@ -8,7 +8,7 @@ from typing import Any, Iterable, Mapping, Optional
 from osg_site_iaas.cloud.connect import Missing
 from osg_site_iaas.cloud.kind import Work, required_id
 from osg_site_iaas.cloud.kinds.network import Network, Subnet
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, is_ours, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, is_ours, needed, other, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.plan.model import TAG, Change, KindRule, Ref, Removal, Seen, Wanted, marked
@@ -74,6 +74,7 @@ class Router(NeutronKind):
                     "tagged": TAG in item["tags"],
                 },
                 ours=is_ours(reader, key, item),
+                other=other(reader, key, item),
                 needs=(
                     *needed("", key[0], ""),
                     *_seen_needs(reader, gateway, [*inside, *_addresses(outside)], subnets, networks),
