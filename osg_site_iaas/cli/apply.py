@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Iterable, Optional
 
 from osg_site_iaas.cli import reconcile, terminal
-from osg_site_iaas.cloud.apply import Interrupted, Outcome, apply, check_login
+from osg_site_iaas.cloud.apply import Interrupted, Outcome, apply, check_login, check_secrets
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.lock import held
 from osg_site_iaas.cloud.observe import World
@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int
     if not args.json:
         terminal.show(render.lines(plan, unmanaged=len(plan.unmanaged) if args.unmanaged else 20))
     try:
-        _check(args, cloud, plan, kept)
+        _check(args, site, cloud, plan, kept)
     except SiteError as error:
         if args.json:
             terminal.dump({**reconcile.as_data(plan, prune), "applied": False, "refused": str(error)})
@@ -90,7 +90,9 @@ def _run(args: argparse.Namespace, site: Site, cloud: Cloud, adopt: bool) -> int
     return 1 if outcome.failed or plan.conflicts else 0
 
 
-def _check(args: argparse.Namespace, cloud: Cloud, plan: Plan, kept: Optional[reconcile.Kept]) -> None:
+def _check(
+    args: argparse.Namespace, site: Site, cloud: Cloud, plan: Plan, kept: Optional[reconcile.Kept]
+) -> None:
     """Raise SiteError if the plan must not be carried out, as it is or by this login."""
     if kept is not None and document.checksum(plan) != kept.checksum:
         raise StalePlan(
@@ -106,6 +108,7 @@ def _check(args: argparse.Namespace, cloud: Cloud, plan: Plan, kept: Optional[re
         )
     reconcile.guard(args, doable)
     check_login(cloud, doable)
+    check_secrets(site, doable)
 
 
 def _agreed(args: argparse.Namespace) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from osg_site_iaas.cli import reconcile, terminal
-from osg_site_iaas.cloud.apply import check_login
+from osg_site_iaas.cloud.apply import check_login, check_secrets
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.kinds import RULES
 from osg_site_iaas.cloud.observe import World, plan
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         reconcile.guard(args, made)
         if cloud is not None:
             check_login(cloud, made)
+            if not args.without_secrets:
+                check_secrets(site, made)
     except SiteError as error:
         refused = data["refused"] = str(error)
     if args.out:

@@ -89,13 +89,19 @@ def make(
     """Read the world and compare, with progress."""
     with terminal.progress("Reading the cloud") as step:
         world = observe(cloud, site, workers=args.workers, progress=step, secrets=secrets)
-    _known(prune, world)
+    _known(prune, world, site)
     made = plan(site, world, prune=prune, adopt=adopt)
     return world, adoptions(made) if adopt else made
 
 
-def _known(prune: Prune, world: World) -> None:
-    """Raise SiteError for a VO that is to be destroyed and that nothing of ours belongs to: a slip of the pen."""
+def _known(prune: Prune, world: World, site: Site) -> None:
+    """Raise SiteError where a VO to be destroyed is declared, or nothing of ours belongs to it: a slip of the pen."""
+    declared = sorted(prune.destroy & {vo.name for vo in site.vos})
+    if declared:
+        raise SiteError(
+            f"VO {declared[0]} is declared in site.yml, so it is not to be destroyed",
+            todo="leave --destroy out, or take the VO out of site.yml first",
+        )
     known = {item.vo for item in world.seen if item.ours and item.vo}
     strange = sorted(prune.destroy - known)
     if strange:

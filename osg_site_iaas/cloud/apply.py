@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Callable, Optional, Sequence
 
+from osg_site_iaas.cloud import secrets
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.cloud.kind import Ids, Work
 from osg_site_iaas.cloud.kinds import BY_NAME
@@ -53,6 +54,25 @@ def check_login(cloud: Cloud, plan: Plan) -> None:
             todo=f"log in with a password or by federation in the clouds.yaml entry {cloud.name!r}; "
             "nothing was changed",
         )
+
+
+def check_secrets(site: Site, plan: Plan) -> None:
+    """Raise SiteError if a password that site.yml takes from elsewhere cannot be had, before anything is changed."""
+    new = {
+        change.ref.key[-1]
+        for change in plan.changes
+        if change.ref.kind == "user" and change.after.get("password")
+    }
+    for vo in site.vos:
+        for user in vo.service_users:
+            if user.name in new and user.password is not None and user.password.source != "generated":
+                try:
+                    secrets.resolve(user.password)
+                except SiteError as error:
+                    where = f"{site.file}:{user.at.line}"
+                    raise SiteError(
+                        f"the password of {user.name}: {error.what}", where=where, todo=error.todo
+                    ) from error
 
 
 def apply(

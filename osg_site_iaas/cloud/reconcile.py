@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional
 
-from osg_site_iaas.cloud.apply import Outcome, apply, check_login
+from osg_site_iaas.cloud.apply import Outcome, apply, check_login, check_secrets
 from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.cloud.lock import held
 from osg_site_iaas.cloud.observe import observe, plan
@@ -62,6 +62,7 @@ def reconcile(site: Site, limits: Limits, *, scope: Optional[Scope] = None, dry_
         world, made = _plan(cloud, site, limits, scope)
         doable = _doable(made, scope)
         check_login(cloud, doable)
+        check_secrets(site, doable)
         outcome = apply(cloud, site, world, doable, workers=limits.workers)
     if made.conflicts:
         raise _in_the_way(made, outcome)

@@ -118,8 +118,9 @@ def read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SiteError(
-            f"cannot read the secret {path}: {error}", todo="check the path and its owner"
+            f"cannot read the secret {path}: {why}", todo="check the path and its owner"
         ) from error
 
 

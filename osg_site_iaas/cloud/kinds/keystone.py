@@ -57,7 +57,7 @@ def domain_ref(name: str) -> Ref:
 
 
 def _hidden(body: dict[str, Any]) -> Optional[list[str]]:
-    return [body["password"]] if "password" in body else None
+    return [body["password"]] if body.get("password") else None
 
 
 def to_api(attrs: Attrs) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.plan.model import Change, KindRule, Op, Ref, Removal, Seen, Wanted, is_marked, marked
 
+_PLAIN = "service user of "
+_KNOWS = "service user (password) of "  # who has one
+
 
 def user_ref(name: str) -> Ref:
     """The reference to a user of the site's domain."""
@@ -20,7 +23,13 @@ def user_ref(name: str) -> Ref:
 class User(KeystoneKind):
     """A user without a password enters with its EC2 key; hashing none also makes a first apply much faster."""
 
-    rule = KindRule("user", Removal.PRUNE, marks=("description",), disable={"enabled": False})
+    rule = KindRule(
+        "user",
+        Removal.PRUNE,
+        marks=("description",),
+        disable={"enabled": False},
+        opens={"password": (True, False)},
+    )
     ownership = "its description carries our mark"
     path = "/users"
     member = "user"
@@ -30,7 +39,9 @@ class User(KeystoneKind):
             stated, initial = in_use(vo)
             for user in vo.service_users:
                 attrs: dict[str, Any] = {
-                    "description": marked(f"service user of {vo.name}", site.cloud.domain),
+                    "description": marked(f"{_PLAIN}{vo.name}", site.cloud.domain),
+                    # which Keystone does not tell of anybody, so the description does
+                    "password": user.password is not None,
                     **stated,
                 }
                 if user.password is not None and user.password.source == "generated":
@@ -56,7 +67,8 @@ class User(KeystoneKind):
                 user_ref(name),
                 item["id"],
                 {
-                    "description": text,
+                    "description": text.replace(_KNOWS, _PLAIN, 1),
+                    "password": text.startswith(_KNOWS),
                     "enabled": item["enabled"],
                     "password_kept": reader.secrets is None
                     or secrets.there(secrets.password_file(reader.secrets, name)),
@@ -67,11 +79,17 @@ class User(KeystoneKind):
 
     def body(self, work: Work, change: Change) -> dict[str, Any]:
         body = dict(change.after)
-        renew = body.pop("password_kept", False)
+        renew = body.pop("password_kept", False) or body.pop("password", False)
+        body.pop("password", None)
         if change.op is Op.DISABLE:
             return body
         name = change.ref.key[-1]
         vo, user = next((v, u) for v in work.site.vos for u in v.service_users if u.name == name)
+        if {"description", "password"} & set(change.after):
+            words = _PLAIN if user.password is None else _KNOWS
+            body["description"] = marked(f"{words}{vo.name}", work.site.cloud.domain)
+        if user.password is None and change.after.get("password") is False and change.op is not Op.CREATE:
+            body["password"] = None  # nobody gets in by the old one
         if change.op is Op.CREATE:
             body["default_project_id"] = work.ids[project_ref(vo.project)]
         if user.password is not None and (renew or change.op is Op.CREATE):
@@ -87,6 +105,8 @@ class User(KeystoneKind):
         super().update(work, change)
         if "password_kept" in change.after:
             secrets.password_is_set(work.secrets, change.ref.key[-1])
+        if change.after.get("password") is False:
+            secrets.forget(secrets.password_file(work.secrets, change.ref.key[-1]))
 
     def remove(self, work: Work, change: Change) -> None:
         super().remove(work, change)

@@ -81,9 +81,9 @@ def test_a_service_user_without_a_password_has_nothing_to_keep(wanted):
 
 def test_no_plan_holds_a_secret(site):
     names = {name for item in desired(site) for name in (*item.attrs, *item.create)}
-    assert not {
-        name for name in names if ("password" in name and name != "password_kept") or "secret" in name
-    }
+    said = {name for name in names if "password" in name or "secret" in name}
+    assert said <= {"password", "password_kept"}
+    assert {type(item.attrs[name]) for item in desired(site) for name in said & set(item.attrs)} <= {bool}
 
 
 SITE = """
