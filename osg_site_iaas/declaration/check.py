@@ -18,6 +18,8 @@ CHECKS: tuple[Callable[[Finder], None], ...] = (
     check_names.references,
     check_names.unique,
     check_names.reserved,
+    check_names.flavours,
+    check_names.parents,
     check_names.images,
     check_networks.subnets,
     check_networks.networks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from osg_site_iaas.declaration.finder import Finder
+from osg_site_iaas.declaration.model import UNSET
 from osg_site_iaas.declaration.read import Step
 
 _OPENSTACK_PROJECTS = ("admin", "service")
@@ -88,6 +89,28 @@ def reserved(finder: Finder) -> None:
             path = _said(finder, ("vos", vo.name), "project")
             what = f"the project {vo.project} of the domain {domain} is OpenStack's own"
             finder.wrong(path, what, "Give the VO another project, or the VOs another domain.", key=True)
+
+
+def flavours(finder: Finder) -> None:
+    """A flavour is for everybody, or for VOs."""
+    for flavour in finder.site.flavours:
+        path = ("flavours", flavour.name)
+        if finder.sound(path) and flavour.vos is not UNSET and "public" in flavour.stated and flavour.public:
+            what = "a public flavour cannot be for single VOs"
+            finder.wrong((*path, "public"), what, "Remove the line, or `vos`.", key=True)
+
+
+def parents(finder: Finder) -> None:
+    """No VO is counted under itself."""
+    above = {vo.name: vo.parent for vo in finder.site.vos if vo.parent}
+    for name in above:
+        chain, at = [name], above[name]
+        while at in above and at not in chain:
+            chain.append(at)
+            at = above[at]
+        if at == name:
+            path = ("vos", name, "parent")
+            finder.wrong(path, f"{' is under '.join([*chain, name])}", "Remove the line of one of them.")
 
 
 def images(finder: Finder) -> None:

@@ -109,7 +109,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Flavour:
-    """A size of server. ``vos`` is UNSET for a public flavour; else the VOs that may use it."""
+    """A size of server. ``vos`` are the VOs that may use a private one; UNSET: none is named."""
 
     name: str
     vcpus: int
@@ -119,6 +119,7 @@ class Flavour:
     swap: int = 0  # MiB
     properties: Mapping[str, str] = field(default_factory=_no_properties)  # extra specs
     vos: Union[tuple[str, ...], Unset] = UNSET
+    public: bool = True  # without vos
     at: Position = Position()
     stated: frozenset[str] = _stated()
 

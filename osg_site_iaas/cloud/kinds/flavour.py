@@ -22,6 +22,7 @@ from osg_site_iaas.plan.model import (
     Wanted,
     is_marked,
     marked,
+    other_site,
 )
 
 VERSION = "2.61"  # description, and extra specs in the list; Zed has it
@@ -63,6 +64,7 @@ class Flavour(Kind):
                     "description": described(item),
                 },
                 ours=is_marked(item.get("description"), reader.site.cloud.domain),
+                other=other_site(item.get("description"), reader.site.cloud.domain),
             )
 
     def create(self, work: Work, change: Change) -> str:
@@ -92,9 +94,13 @@ class Flavour(Kind):
         declared = next(item for item in work.site.flavours if item.name == name)
         users = [work.ids.get(project_ref(work.site.vo(vo).project)) for vo in _users(declared)]
         projects = [project for project in users if project]  # another is granted as soon as it exists
-        if declared.vos is not UNSET:
-            projects += _strangers(work, old, but=projects)
         attrs, initial = _attrs(declared, work.site.cloud.domain)
+        if "public" in initial:  # site.yml does not say it: it stays as it is
+            with suppress(Missing):
+                found = work.cloud.get("compute", f"/flavors/{old}")["flavor"]
+                initial["public"] = found["os-flavor-access:is_public"]
+        if not {**initial, **attrs}["public"]:
+            projects += _strangers(work, old, but=projects)
         if "properties" in initial:  # whoever has given it some means the new one too
             with suppress(Missing):
                 found = work.cloud.get("compute", f"/flavors/{old}/os-extra_specs")
@@ -131,10 +137,13 @@ def _users(flavour: Declared) -> tuple[str, ...]:
 
 def _attrs(flavour: Declared, domain: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What it is to be, and what it is made with."""
-    stated, initial = split(flavour.stated, {"properties": dict(sorted(flavour.properties.items()))})
+    said = flavour.stated | (
+        {"public"} if flavour.vos is not UNSET else set()
+    )  # to name VOs is to say who may
+    public = flavour.public and flavour.vos is UNSET
+    stated, initial = split(said, {"properties": dict(sorted(flavour.properties.items())), "public": public})
     sizes = {size: getattr(flavour, size) for size in SIZES}
-    public = flavour.vos is UNSET
-    return {**sizes, "public": public, **stated, "description": marked("", domain)}, initial
+    return {**sizes, **stated, "description": marked("", domain)}, initial
 
 
 def _strangers(work: Work, flavour: str, *, but: Iterable[str]) -> list[str]:

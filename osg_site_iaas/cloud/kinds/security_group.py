@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Iterable, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Conflicting
-from osg_site_iaas.cloud.kind import Work, required_id
+from osg_site_iaas.cloud.kind import Work, project_ref, required_id
 from osg_site_iaas.cloud.kinds.keystone import forget
-from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, owner
+from osg_site_iaas.cloud.kinds.neutron import NeutronKind, in_use, is_ours, needed, other, owner
 from osg_site_iaas.cloud.reader import Reader
 from osg_site_iaas.declaration.model import Rule, Site
 from osg_site_iaas.declaration.model import SecurityGroup as Declared
@@ -51,10 +52,24 @@ class SecurityGroup(NeutronKind):
                 item["id"],
                 {"description": item["description"], "tagged": TAG in item["tags"]},
                 ours=is_ours(reader, key, item),
+                other=other(reader, key, item),
                 needs=needed("", key[0], ""),
                 vo=reader.vo_named(key[0]),
                 contents={"ports": ports[item["id"]]},
             )
+
+    def create(self, work: Work, change: Change) -> str:
+        try:
+            return super().create(work, change)
+        except Conflicting:
+            if change.ref.key[1] != "default":
+                raise
+        # Neutron makes it with the first look at a project; its rules become the declared ones, as any group's
+        project = work.ids[project_ref(change.ref.key[0])]
+        path = f"{self.path}?project_id={project}&name=default"
+        (found,) = work.cloud.get("network", path)["security_groups"]
+        self.update(work, replace(change, id=str(found["id"])))
+        return str(found["id"])
 
     def groups(self, reader: Reader) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         """Key and item of the groups that are ours or declared, their rules in them."""
