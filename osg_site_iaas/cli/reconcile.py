@@ -95,12 +95,12 @@ def make(
 
 
 def _known(prune: Prune, world: World, site: Site) -> None:
-    """Raise SiteError where a VO to be destroyed is declared, or nothing of ours belongs to it: a slip of the pen."""
+    """Raise SiteError if nothing of ours belongs to a VO to be destroyed: a slip of the pen. Say which are declared."""
     declared = sorted(prune.destroy & {vo.name for vo in site.vos})
     if declared:
-        raise SiteError(
-            f"VO {declared[0]} is declared in site.yml, so it is not to be destroyed",
-            todo="leave --destroy out, or take the VO out of site.yml first",
+        terminal.say(
+            f"--destroy: VO {', '.join(declared)} is declared in site.yml and stays; "
+            "only what of it is no longer declared goes, with all that is in it"
         )
     known = {item.vo for item in world.seen if item.ours and item.vo}
     strange = sorted(prune.destroy - known)

@@ -49,7 +49,9 @@ def test_access_given_by_hand_outlives_a_change_of_size(rig: Rig):  # noqa: F811
         assert users() == {cms, friend}
         assert ops(rig.plan()) == []
 
-        declare(vcpus=2)  # for everybody: there is no list then
+        declare(vcpus=2)  # for nobody new
+        assert users() == {friend}
+        declare(vcpus=2, public=True)  # for everybody: there is no list then
         declare(vcpus=2, vos=["cms"])
         assert users() == {cms}
     finally:
