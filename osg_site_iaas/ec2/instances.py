@@ -69,14 +69,21 @@ def _addresses(server: Server) -> tuple[Optional[dict[str, Any]], str]:
 
 
 def _place(address: Optional[str], network: str, networks: Networks) -> tuple[Optional[str], Optional[str]]:
-    """(subnet id, vpc id) of an address; from the network's name and the subnets' ranges."""
+    """(subnet id, vpc id) of an address; from the network's name and the subnets' ranges.
+
+    Nova goes on with the old name of a network that was renamed: then the one range that holds the address counts.
+    """
     if address is None:
         return None, None
     number = ipaddress.ip_address(address)
-    for subnet in networks.subnets.values():
-        owner = networks.networks.get(subnet["network_id"])
-        if owner is not None and owner["name"] == network and number in ipaddress.ip_network(subnet["cidr"]):
-            return ec2_id("subnet", subnet["id"]), ec2_id("vpc", owner["id"])
+    fits = [
+        (subnet, networks.networks[subnet["network_id"]])
+        for subnet in networks.subnets.values()
+        if subnet["network_id"] in networks.networks and number in ipaddress.ip_network(subnet["cidr"])
+    ]
+    named = [one for one in fits if one[1]["name"] == network]
+    for subnet, owner in named or (fits if len(fits) == 1 else ()):
+        return ec2_id("subnet", subnet["id"]), ec2_id("vpc", owner["id"])
     return None, None
 
 

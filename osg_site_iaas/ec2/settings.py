@@ -33,6 +33,7 @@ class Settings:
     grant_seconds: int = 60  # how long a verified key is trusted: the bound on a ban or a revocation
     fresh_seconds: float = 2.0  # how old a kept list may be before OpenStack is asked for changes
     full_seconds: int = 300  # how old a kept list may be before it is read whole again
+    kept_seconds: float = 120.0  # how long lists of flavours, networks, groups and zones are kept
     server_type: str = "amazon"  # what HTCondor takes the door for
     rate: float = 20.0  # requests a second of one access key, on average
     burst: float = 100.0  # and at once

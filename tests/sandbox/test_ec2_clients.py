@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,8 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ec2_fixtures import wait_for
 
 pytest_plugins = ("ec2_fixtures",)
@@ -22,10 +25,8 @@ pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture
-def aws(door, vo, tmp_path):
-    """awscli as a command; what it prints, decoded."""
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+def environment(vo, tmp_path) -> dict[str, str]:
+    return {
         "AWS_ACCESS_KEY_ID": vo.access,
         "AWS_SECRET_ACCESS_KEY": vo.secret,
         "AWS_DEFAULT_REGION": "RegionOne",
@@ -34,10 +35,16 @@ def aws(door, vo, tmp_path):
         "AWS_PAGER": "",
     }
 
+
+@pytest.fixture
+def aws(door, environment):
+    """awscli as a command; what it prints, decoded."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+
     def run(*words: str) -> dict:
         command = [str(Path(sys.executable).parent / "aws"), "--endpoint-url", door.url, "--output", "json"]
         done = subprocess.run(
-            [*command, *words], env=environment, capture_output=True, text=True, check=False
+            [*command, *words], env={**clean, **environment}, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else {}
@@ -45,10 +52,29 @@ def aws(door, vo, tmp_path):
     return run
 
 
-def test_awscli_starts_tags_and_ends_an_instance(aws, image, tmp_path):
+@pytest.fixture
+def quick(door, environment, monkeypatch, capsys):
+    """awscli's own main in this process, for many calls: a command starts for a second."""
+    from awscli.clidriver import create_clidriver
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(line: str, *more: str) -> Any:
+        capsys.readouterr()
+        driver = create_clidriver()  # one call's options stay with it
+        status = driver.main(["--endpoint-url", door.url, "--output", "json", "ec2", *line.split(), *more])
+        said = capsys.readouterr()
+        assert status == 0, f"{line}: {said.err}"
+        return json.loads(said.out) if said.out.strip() else {}
+
+    return run
+
+
+def test_awscli_starts_tags_and_ends_an_instance(aws, quick, image, tmp_path):
     data = tmp_path / "user-data"
     data.write_text("#!/bin/sh\n")
-    aws("ec2", "create-key-pair", "--key-name", "cli")
+    quick("create-key-pair --key-name cli")
     made = aws(
         *("ec2", "run-instances", "--image-id", image, "--instance-type", "m1.tiny", "--key-name", "cli"),
         *("--user-data", f"file://{data}", "--instance-initiated-shutdown-behavior", "terminate"),
@@ -57,15 +83,104 @@ def test_awscli_starts_tags_and_ends_an_instance(aws, image, tmp_path):
     instance = made["Instances"][0]["InstanceId"]
 
     def state() -> str:
-        found = aws("ec2", "describe-instances", "--filters", "Name=tag:Name,Values=cli")
+        found = quick("describe-instances --filters Name=tag:Name,Values=cli")
         return found["Reservations"][0]["Instances"][0]["State"]["Name"]
 
     wait_for(lambda: state() == "running")
-    aws("ec2", "create-tags", "--resources", instance, "--tags", "Key=VO,Value=cms")
-    aws("ec2", "terminate-instances", "--instance-ids", instance)
+    quick(f"create-tags --resources {instance} --tags Key=VO,Value=cms")
+    quick(f"terminate-instances --instance-ids {instance}")
     wait_for(lambda: state() == "terminated")
-    aws("ec2", "delete-key-pair", "--key-name", "cli")
+    quick("delete-key-pair --key-name cli")
     assert aws("sts", "get-caller-identity")["Account"]
+
+
+def test_awscli_has_groups_images_types_and_what_there_is(quick, image, vo):
+    name = f"cli-{uuid.uuid4().hex[:6]}"
+    group = quick(f"create-security-group --group-name {name} --description words")["GroupId"]
+    quick(
+        f"authorize-security-group-ingress --group-id {group} --protocol tcp --port 22-23 --cidr 192.0.2.0/24"
+    )
+    quick(f"authorize-security-group-egress --group-id {group} --protocol icmp --port -1 --cidr 192.0.2.0/24")
+    (found,) = quick(f"describe-security-groups --group-names {name}")["SecurityGroups"]
+    rule = found["IpPermissions"][0]
+    assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 22, 23)
+    quick(f"revoke-security-group-ingress --group-id {group} --protocol tcp --port 22-23 --cidr 192.0.2.0/24")
+    quick(f"create-tags --resources {group} --tags Key=colour,Value=red")
+    tags = quick(f"describe-tags --filters Name=resource-id,Values={group}")["Tags"]
+    assert [(tag["Key"], tag["Value"], tag["ResourceType"]) for tag in tags] == [
+        ("colour", "red", "security-group")
+    ]
+    quick(f"delete-tags --resources {group} --tags Key=colour")
+    quick(f"delete-security-group --group-id {group}")
+    assert quick(f"describe-images --image-ids {image} --query Images[].State") == ["available"]
+    quick(f"modify-image-attribute --image-id {image} --description words")
+    assert quick(f"describe-image-attribute --image-id {image} --attribute description")["Description"]
+    types = quick("describe-instance-types --instance-types m1.tiny")["InstanceTypes"]
+    assert types[0]["VCpuInfo"]["DefaultVCpus"] == 1
+    assert quick("describe-instance-type-offerings --filters Name=instance-type,Values=m1.tiny")
+    (network,) = quick(f"describe-vpcs --filters Name=owner-id,Values={vo.project}")["Vpcs"]
+    subnets = quick(f"describe-subnets --filters Name=vpc-id,Values={network['VpcId']}")["Subnets"]
+    assert [one["CidrBlock"] for one in subnets] == ["10.20.0.0/20"]
+    for call in ("regions", "availability-zones", "account-attributes", "internet-gateways", "route-tables"):
+        assert quick(f"describe-{call}"), call
+    assert isinstance(quick("describe-addresses")["Addresses"], list)
+
+
+def test_awscli_waits_stops_looks_into_and_ends_an_instance(box, quick, image, tmp_path):
+    public = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "key.pub").write_bytes(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    name = f"cli-{uuid.uuid4().hex[:6]}"
+    quick(f"import-key-pair --key-name {name} --public-key-material fileb://{tmp_path / 'key.pub'}")
+    assert quick(f"describe-key-pairs --key-names {name}")["KeyPairs"][0]["KeyType"] == "ed25519"
+    made = quick(f"run-instances --image-id {image} --instance-type m1.tiny --key-name {name}")
+    instance = made["Instances"][0]["InstanceId"]
+    quick(f"wait instance-running --instance-ids {instance}")
+    quick(f"wait instance-status-ok --instance-ids {instance}")
+    assert "Output" in quick(f"get-console-output --instance-id {instance}")
+    asked = (
+        f"modify-instance-attribute --instance-id {instance} --instance-initiated-shutdown-behavior terminate"
+    )
+    quick(asked)
+    attribute = "instanceInitiatedShutdownBehavior"
+    told = quick(f"describe-instance-attribute --instance-id {instance} --attribute {attribute}")
+    assert told["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+    quick(f"reboot-instances --instance-ids {instance}")
+    (port,) = quick(f"describe-network-interfaces --filters Name=attachment.instance-id,Values={instance}")[
+        "NetworkInterfaces"
+    ]
+    assert port["PrivateIpAddress"].startswith("10.20.")
+    if "cinder" in box.endpoints:
+        volume = quick("create-volume --availability-zone nova --size 1")["VolumeId"]
+        quick(f"wait volume-available --volume-ids {volume}")
+        quick(f"attach-volume --volume-id {volume} --instance-id {instance} --device /dev/vdb")
+        quick(f"wait volume-in-use --volume-ids {volume}")
+        quick(f"detach-volume --volume-id {volume}")
+        quick(f"wait volume-available --volume-ids {volume}")
+        snapshot = quick(f"create-snapshot --volume-id {volume}")["SnapshotId"]
+        quick(f"wait snapshot-completed --snapshot-ids {snapshot}")
+        quick(f"delete-snapshot --snapshot-id {snapshot}")
+        wait_for(lambda: not quick("describe-snapshots --owner-ids self")["Snapshots"])
+        quick(f"delete-volume --volume-id {volume}")
+    quick(f"stop-instances --instance-ids {instance}")
+    wait_for(
+        lambda: (
+            quick(
+                f"describe-instances --instance-ids {instance} --query Reservations[].Instances[].State.Name"
+            )
+            == ["stopped"]
+        )
+    )
+    quick(f"start-instances --instance-ids {instance}")
+    quick(f"terminate-instances --instance-ids {instance}")
+    wait_for(
+        lambda: (
+            quick(
+                f"describe-instances --instance-ids {instance} --query Reservations[].Instances[].State.Name"
+            )
+            == ["terminated"]
+        )
+    )
+    quick(f"delete-key-pair --key-name {name}")
 
 
 LIBCLOUD = [
@@ -73,6 +188,27 @@ LIBCLOUD = [
     ("EC2", {"region": "us-east-1", "signature_version": "2"}),
     ("EUCALYPTUS", {"path": "/services/Eucalyptus"}),  # signature 2, and an API version of its own
 ]
+
+
+def libclouds_other_calls(driver, node, image) -> None:
+    """What libcloud has besides nodes: keys, groups, tags, volumes, zones, networks."""
+    assert image in {one.id for one in driver.list_images(ex_owner="self")}
+    name = f"libcloud-{uuid.uuid4().hex[:6]}"
+    key = driver.create_key_pair(name)
+    assert key.private_key.startswith("-----BEGIN")
+    assert name in {one.name for one in driver.list_key_pairs()}
+    assert driver.delete_key_pair(key)
+    group = driver.ex_create_security_group(name, "words")["group_id"]
+    assert driver.ex_authorize_security_group_ingress(group, 22, 22, cidr_ips=["192.0.2.0/24"])
+    assert name in driver.ex_list_security_groups()
+    assert driver.ex_delete_security_group_by_id(group)
+    assert driver.ex_create_tags(node, {"colour": "red"})
+    assert driver.ex_describe_tags(node)["colour"] == "red"
+    assert driver.ex_delete_tags(node, {"colour": "red"})
+    assert driver.ex_list_networks()
+    assert driver.ex_list_subnets()
+    assert driver.reboot_node(node)
+    assert driver.ex_get_console_output(node)["output"] is not None
 
 
 @pytest.mark.parametrize("name, options", LIBCLOUD, ids=["v4", "v2", "eucalyptus"])
@@ -95,7 +231,8 @@ def test_libcloud_starts_and_ends_a_node(door, vo, image, name, options):
 
     wait_for(lambda: found().state == "running")
     assert found().private_ips[0].startswith("10.20.")
-    assert image in {one.id for one in driver.list_images(ex_owner="self")} if name == "EC2" else True
+    if name == "EC2":
+        libclouds_other_calls(driver, node, image)
     assert driver.destroy_node(node)
     wait_for(lambda: found().state == "terminated")
 

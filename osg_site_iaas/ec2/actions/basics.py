@@ -54,7 +54,7 @@ ZONE_FILTERS = {
     "ZoneNames",
     filters=ZONE_FILTERS,
     ignores={"AllAvailabilityZones": "all are listed"},
-    requests="0 (kept for 60 s); first time 1",
+    requests="0 (kept for kept_seconds); first time 1",
 )
 def describe_availability_zones(call: Call, parameters: Parameters) -> Answer:
     every = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.backend.http import PAGE
@@ -17,12 +17,15 @@ FEW = 10  # instances asked for by id that are read one by one where no list is 
 FEWER = 2  # and where one is: bringing it up to date is one request
 
 
-def around(call: Call, servers: Mapping[str, Document], *, addresses: bool = True) -> Around:
+def around(
+    call: Call, servers: Mapping[str, Document], *, addresses: bool = True, older: float = 0.0
+) -> Around:
     """The project's networks and group names; read anew where a server has a group that is not among them.
 
-    Without ``addresses`` no floating ones are looked for: a server that was just started has none.
+    Without ``addresses`` no floating ones are looked for: a server that was just started has none. ``older``: how much
+    longer than usual the lists may have been kept.
     """
-    groups = call.lookups.groups(call.cloud, call.project)
+    groups = call.lookups.groups(call.cloud, call.project, older=older)
     used = {one["name"] for server in servers.values() for one in server.get("security_groups") or ()}
     if used - set(groups):
         call.lookups.forget(call.project, "groups")
@@ -30,7 +33,7 @@ def around(call: Call, servers: Mapping[str, Document], *, addresses: bool = Tru
     return Around(
         call.account,
         groups,
-        call.lookups.networks(call.cloud, call.project),
+        call.lookups.networks(call.cloud, call.project, older=older),
         call.lookups.addresses(call.cloud, call.project) if addresses else {},
     )
 
@@ -117,17 +120,21 @@ def _order(one: Mapping[str, Any]) -> str:
     "InstanceIds MaxResults NextToken",
     filters=FILTERS,
     tags=True,
-    requests="2 (changes, addresses); 0 within fresh_seconds; first time 5; one for each failed launch, once",
+    requests="2 (changes, addresses); 0 within fresh_seconds; first time 5; one for each failed launch, once."
+    " By id where no list is kept: 1 an instance up to 10, and 1 to find those that are not known yet",
     notes="No network interfaces: see DescribeNetworkInterfaces. Device names of volumes: see DescribeVolumes.",
 )
 def describe_instances(call: Call, parameters: Parameters) -> Answer:
     no_paging_with_ids(parameters, "InstanceIds")
     passes = compile_filters(parameters, FILTERS, tags_of_instance)
-    servers, _ = call.cloud.gather(
+    reads: list[Callable[[], Any]] = [
         lambda: find_servers(call, parameters.get("InstanceIds")),
         lambda: call.lookups.addresses(call.cloud, call.project),
-    )
-    every = described(call, servers)
+    ]
+    if not call.views.is_loaded(call.project, call.grant.roles):  # most likely nothing is kept yet
+        reads.append(lambda: call.lookups.networks(call.cloud, call.project))
+        reads.append(lambda: call.lookups.groups(call.cloud, call.project))
+    every = described(call, call.cloud.gather(*reads)[0])
     chosen, token = page(parameters, [one for one in every if passes(one)], _order)
     reservations: dict[str, dict[str, Any]] = {}
     for one in chosen:

@@ -81,7 +81,7 @@ def _as_ec2(flavour: Mapping[str, Any]) -> dict[str, Any]:
 @action(
     "InstanceTypes MaxResults NextToken",
     filters=FILTERS,
-    requests="0 (flavours are kept for 60 s); first time 1",
+    requests="0 (kept for kept_seconds); first time 1",
     notes="The architecture is said to be x86_64; GPUs as far as extra specs tell.",
 )
 def describe_instance_types(call: Call, parameters: Parameters) -> Answer:
@@ -111,7 +111,7 @@ OFFERING_FILTERS = {
 @action(
     "LocationType MaxResults NextToken",
     filters=OFFERING_FILTERS,
-    requests="0 (kept for 60 s); first time 2",
+    requests="0 (kept for kept_seconds); first time 2",
     notes="Every flavour is offered in every zone: Nova does not tell more.",
 )
 def describe_instance_type_offerings(call: Call, parameters: Parameters) -> Answer:

@@ -72,7 +72,7 @@ VPC_FILTERS: Table = {
     "VpcIds MaxResults NextToken",
     filters=VPC_FILTERS,
     tags=True,
-    requests="0 (kept for 120 s); first time 2",
+    requests="0 (kept for kept_seconds); first time 2",
     notes="A network is a VPC; the default one is what RunInstances uses without a subnet.",
 )
 def describe_vpcs(call: Call, parameters: Parameters) -> Answer:
@@ -117,7 +117,7 @@ SUBNET_FILTERS: Table = {
     "SubnetIds MaxResults NextToken",
     filters=SUBNET_FILTERS,
     tags=True,
-    requests="0 (kept for 120 s); first time 2",
+    requests="0 (kept for kept_seconds); first time 2",
     notes="IPv4 subnets. AvailableIpAddressCount is the size of the range: Neutron tells its use to administrators.",
 )
 def describe_subnets(call: Call, parameters: Parameters) -> Answer:

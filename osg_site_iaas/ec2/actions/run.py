@@ -28,7 +28,9 @@ from osg_site_iaas.ec2.launch import (
     user_data,
 )
 
+# How much longer than usual a kept list does for a launch: Nova refuses what is gone, and then all are read anew.
 DAY = 24 * 3600.0
+MINUTES = 480.0  # networks: a second one that was made elsewhere would want to be chosen from
 PARAMETERS = """
 ImageId InstanceType MinCount MaxCount KeyName UserData SecurityGroups SecurityGroupIds SubnetId PrivateIpAddress
 ClientToken InstanceInitiatedShutdownBehavior DisableApiTermination Placement.AvailabilityZone
@@ -101,11 +103,10 @@ def _resolve(call: Call, parameters: Parameters, digest: str) -> Launch:
     data = user_data(parameters)
     reservation = new_reservation()
     metadata, tags = server_marks(parameters, digest, reservation)
-    # A kept flavour of any age will do: Nova refuses one that is gone, and then the list is read anew.
     flavours = call.lookups.flavours(call.cloud, call.project, older=DAY)
     flavour = pick_flavour(flavours, parameters.get("InstanceType"))
-    groups = call.lookups.groups(call.cloud, call.project)
-    networks = call.lookups.networks(call.cloud, call.project)
+    groups = call.lookups.groups(call.cloud, call.project, older=DAY)
+    networks = call.lookups.networks(call.cloud, call.project, older=MINUTES)
     image = image_id(call, parameters["ImageId"])
     mappings = parameters.get("BlockDeviceMappings") or ()
     devices = block_devices(
@@ -222,7 +223,8 @@ def _refusal(error: RefusedError, parameters: Parameters) -> Ec2Error:
 
 
 def _answer(call: Call, servers: list[Document], *, earlier: bool) -> Answer:
-    place = around(call, {one["id"]: one for one in servers}, addresses=earlier)
+    listed = {one["id"]: one for one in servers}
+    place = around(call, listed, addresses=earlier, older=0.0 if earlier else MINUTES)
     instances = sorted(
         (instance(one, place) for one in servers), key=lambda one: (one["AmiLaunchIndex"], one["InstanceId"])
     )

@@ -6,15 +6,14 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional, TypeVar
+from typing import Any, Callable, Mapping, TypeVar
 
 from osg_site_iaas.ec2.backend.http import Cloud
 from osg_site_iaas.ec2.store import Store
 
 T = TypeVar("T")
 
-# seconds that a list is answered from memory; a change made through the door is seen at once
-SECONDS = {"flavours": 60.0, "networks": 120.0, "groups": 120.0, "zones": 60.0, "addresses": 5.0}
+ADDRESSES = 5.0  # seconds that floating addresses are kept: at most this, whatever the setting says
 KEPT = 2000  # lists in one worker, all projects together
 
 
@@ -26,16 +25,16 @@ class Networks:
     subnets: Mapping[str, Mapping[str, Any]]
     generation: int
 
-    def named(self, name: str) -> Optional[Mapping[str, Any]]:
-        found = [network for network in self.networks.values() if network["name"] == name]
-        return found[0] if len(found) == 1 else None
-
 
 class Lookups:
-    """Lists kept by (project, kind). One thread fetches; the others that want the same wait for it."""
+    """Lists kept by (project, kind) for so many seconds; a change made through the door is seen at once.
 
-    def __init__(self, store: Store) -> None:
+    One thread fetches; the others that want the same wait for it.
+    """
+
+    def __init__(self, store: Store, seconds: float) -> None:
         self._store = store
+        self._seconds = seconds
         self._kept: OrderedDict[tuple[str, str], tuple[float, int, Any]] = OrderedDict()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
@@ -62,8 +61,9 @@ class Lookups:
                 if found is not None and found[0] + older > time.monotonic() and found[1] == version:
                     return found[2]  # type: ignore[no-any-return]
             value = fetch()
+            seconds = min(self._seconds, ADDRESSES) if kind == "addresses" else self._seconds
             with self._lock:
-                self._kept[key] = (time.monotonic() + SECONDS[kind], version, value)
+                self._kept[key] = (time.monotonic() + seconds, version, value)
                 self._kept.move_to_end(key)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
@@ -82,7 +82,7 @@ class Lookups:
 
         return self.get(cloud, project, "flavours", fetch, older=older)
 
-    def networks(self, cloud: Cloud, project: str) -> Networks:
+    def networks(self, cloud: Cloud, project: str, *, older: float = 0.0) -> Networks:
         """The networks and subnets that the project sees; empty where the cloud has no network service."""
 
         def fetch() -> Networks:
@@ -98,9 +98,9 @@ class Lookups:
             cidrs = [(one["id"], one["cidr"], one["network_id"]) for one in subnets.values()]
             return Networks(networks, subnets, hash((tuple(sorted(names)), tuple(sorted(cidrs)))))
 
-        return self.get(cloud, project, "networks", fetch)
+        return self.get(cloud, project, "networks", fetch, older=older)
 
-    def groups(self, cloud: Cloud, project: str) -> Mapping[str, str]:
+    def groups(self, cloud: Cloud, project: str, *, older: float = 0.0) -> Mapping[str, str]:
         """Security group name → id, of the project's own; of two with one name, the lower id."""
 
         def fetch() -> Mapping[str, str]:
@@ -113,7 +113,7 @@ class Lookups:
             )
             return {one["name"]: one["id"] for one in reversed(listed)}
 
-        return self.get(cloud, project, "groups", fetch)
+        return self.get(cloud, project, "groups", fetch, older=older)
 
     def addresses(self, cloud: Cloud, project: str) -> Mapping[str, str]:
         """Server id → floating address, as Neutron has it: Nova learns of a new one late, or not at all."""
