@@ -59,9 +59,7 @@ class Door:
         self.actions = actions
         self.model = model
         self.writer = Writer(model, strict=settings.strict)
-        # Reads made at once may themselves make some at once, on the same threads: there must always be some left.
-        size = max(32, 4 * settings.threads)
-        self.pool = Pool(timeout=settings.timeout, verify=settings.cacert or True, size=size)
+        self.pool = Pool(timeout=settings.timeout, verify=settings.cacert or True)
         self.store = Store(settings.state / "store.sqlite")
         self.lookups = Lookups(self.store, settings.kept_seconds)
         self.views = Views(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.backend.http import PAGE
@@ -127,14 +127,11 @@ def _order(one: Mapping[str, Any]) -> str:
 def describe_instances(call: Call, parameters: Parameters) -> Answer:
     no_paging_with_ids(parameters, "InstanceIds")
     passes = compile_filters(parameters, FILTERS, tags_of_instance)
-    reads: list[Callable[[], Any]] = [
+    servers, _ = call.cloud.gather(
         lambda: find_servers(call, parameters.get("InstanceIds")),
         lambda: call.lookups.addresses(call.cloud, call.project),
-    ]
-    if not call.views.is_loaded(call.project, call.grant.roles):  # most likely nothing is kept yet
-        reads.append(lambda: call.lookups.networks(call.cloud, call.project))
-        reads.append(lambda: call.lookups.groups(call.cloud, call.project))
-    every = described(call, call.cloud.gather(*reads)[0])
+    )
+    every = described(call, servers)
     chosen, token = page(parameters, [one for one in every if passes(one)], _order)
     reservations: dict[str, dict[str, Any]] = {}
     for one in chosen:
