@@ -37,7 +37,9 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def podman():
     """Runs podman as the roles' tests do."""
-    ready = subprocess.run([sys.executable, ROOT / "scripts/containers"], capture_output=True, text=True)
+    ready = subprocess.run(
+        [sys.executable, ROOT / "scripts/containers", "--image-only"], capture_output=True, text=True
+    )
     if ready.returncode:
         pytest.fail(ready.stderr, pytrace=False)
     environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / ".config/molecule/containers.conf")}
