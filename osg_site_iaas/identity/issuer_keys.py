@@ -189,7 +189,11 @@ def _get(session: requests.Session, address: str, verify: Union[bool, str]) -> A
                 if len(body) > _LARGEST:
                     raise IssuerDown(f"{address} answers more than 1 MiB")
         return json.loads(body)
-    except (requests.RequestException, ValueError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # OSError: requests' own, and a CA file that is not there
         raise IssuerDown(f"{address}: {error}") from error
 
 

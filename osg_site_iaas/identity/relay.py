@@ -69,7 +69,7 @@ class Relay:
                 answer = _send(
                     told, environ["REQUEST_METHOD"], _target(path, environ), _headers(environ), _body(environ)
                 )
-        except (SiteError, requests.RequestException) as error:
+        except (SiteError, OSError) as error:
             log.error("nothing was passed on to Keystone: %s", error)
             message = {"code": 502, "title": "Bad Gateway", "message": "Keystone cannot be asked now"}
             answer = _json("502 Bad Gateway", {"error": message})

@@ -115,7 +115,7 @@ def ask(place: Place) -> welcome.Welcome:
             where=url,
             todo="install the grid's CA certificates, or name its CA with --ca FILE",
         ) from error
-    except (requests.RequestException, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SiteError(f"the site cannot be reached: {_short(error)}", where=url) from error
 
 

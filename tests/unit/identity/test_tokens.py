@@ -229,8 +229,9 @@ def test_odd_documents_give_no_keys(path: str, document: Any, issuer: Issuer) ->
         verify(issuer, issuer.sign())
 
 
-def test_a_wrong_tls_certificate_gives_no_keys(issuer: Issuer) -> None:
-    keys = KeyCache(over_https(True), seconds)
+@pytest.mark.parametrize("authorities", [True, "/not/there/ca.pem"])
+def test_a_wrong_tls_certificate_gives_no_keys(authorities: bool | str, issuer: Issuer) -> None:
+    keys = KeyCache(over_https(authorities), seconds)
     with pytest.raises(Refused, match="cannot be reached"):
         verify(issuer, issuer.sign(), keys)
 
