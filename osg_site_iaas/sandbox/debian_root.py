@@ -57,6 +57,8 @@ ZED = DebianRelease(
     },
 )
 
+EPOXY = DebianRelease("epoxy", "trixie", ("python3-keystone", "python3-swift", "python3-cheroot"))
+
 # $$ stays the same through exec: the second time round it is in its own namespace. What is mounted there goes
 # with the process, however that ends, and is never seen outside.
 _ENTER = """\
@@ -72,7 +74,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --rbind /proc "$root/proc"
 mount --rbind /dev "$root/dev"
 for folder in {folders} "$PWD"; do
-    mkdir -p "$root$folder"
+    (umask 022; mkdir -p "$root$folder")  # services that are not root look in there too
     mount --bind "$folder" "$root$folder"
 done
 exec chroot "$root" "$@"

@@ -19,6 +19,7 @@ import pytest
 import requests
 import yaml
 
+from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import front
 from osg_site_iaas.identity.middleware import GridIdentity
 from tests import pki
@@ -102,6 +103,10 @@ def wait_for(port: int) -> None:
 
 def python_front(root: Path) -> Iterator[Front]:
     world, files, older = prepare(root)
+    if sys.version_info < (3, 10):
+        with pytest.raises(SiteError) as said:
+            front.context(files)
+        pytest.skip(str(said.value))
     port = free_port()
     server = front.server(GridIdentity(echo, root / "identity.yml"), "127.0.0.1", port, files, threads=4)
     thread = threading.Thread(target=server.start, daemon=True)
@@ -115,12 +120,14 @@ def python_front(root: Path) -> Iterator[Front]:
 def apache_front(root: Path) -> Iterator[Front]:
     if not shutil.which("apache2") or not (MODULES / "mod_gridsite.so").exists():
         pytest.skip("apache2 with mod_gridsite and mod_wsgi is not installed")
-    if not (MODULES / "mod_wsgi.so").exists() or sys.version_info[:2] != (3, 11):
-        pytest.skip("mod_wsgi here is for Python 3.11")
+    here = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if not (MODULES / "mod_wsgi.so").exists() or here.encode() not in (MODULES / "mod_wsgi.so").read_bytes():
+        pytest.skip(f"there is no mod_wsgi for {here}")
     world, files, older = prepare(root)
     root.chmod(0o755)
     port = free_port()
-    site_packages = sysconfig.get_paths()["purelib"]
+    more = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    libraries = ":".join([str(ROOT), sysconfig.get_paths()["purelib"], *more])
     (root / "app.wsgi").write_text(
         "from pathlib import Path\nfrom osg_site_iaas.identity.middleware import GridIdentity\n"
         "from tests.interop.identity_echo import echo\n"
@@ -135,7 +142,7 @@ def apache_front(root: Path) -> Iterator[Front]:
         + "User www-data\nGroup www-data\nSSLSessionCache none\n"
         + f"<VirtualHost *:{port}>\nSSLEngine on\nSSLCertificateFile {files.certificate}\n"
         + f"SSLCertificateKeyFile {files.key}\nSSLCACertificatePath {files.authorities}\n{server}"
-        + f"WSGIDaemonProcess grid threads=4 python-path={ROOT}:{site_packages}\nWSGIProcessGroup grid\n"
+        + f"WSGIDaemonProcess grid threads=4 python-path={libraries}\nWSGIProcessGroup grid\n"
         + f"WSGIApplicationGroup %{{GLOBAL}}\nWSGIScriptAlias / {root}/app.wsgi\n"
         + f"<Location />\nRequire all granted\nGridSiteAuth{location}</Location>\n</VirtualHost>\n"
     )
@@ -147,6 +154,7 @@ def apache_front(root: Path) -> Iterator[Front]:
     finally:
         process.terminate()
         process.wait(30)
+        print((root / "error.log").read_text()[-4000:])  # shown where a test has failed
 
 
 @pytest.fixture(scope="module", params=["python", "apache"])
