@@ -105,6 +105,7 @@ def settle(folder: Path, python: Path, *, name: str, old: Optional[Box], wishes:
         )
     known = registry()
     asked = wishes.services if wishes.services is not None else (old.asked if old else ())
+    asked = tuple(releases.services(release, asked))
     # without Keystone nobody could use the others; the collector alone does not ask for it
     services = choose(
         ["keystone", *asked] if asked else [n for n, service in known.items() if service.default], known

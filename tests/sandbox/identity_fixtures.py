@@ -108,7 +108,8 @@ class GridSite:
         )
 
 
-def _declaration(tag: str, issuer: str) -> dict[str, Any]:
+def _declaration(tag: str, issuer: str, cloud: Cloud) -> dict[str, Any]:
+    network = {"vo": "cms", "subnets": {f"cms-{tag}": {"cidr": "10.77.0.0/24"}}}
     return {
         "version": 1,
         "site": {"resource": "Example-Cloud", "fqdn": "cloud.example.org"},
@@ -119,7 +120,7 @@ def _declaration(tag: str, issuer: str) -> dict[str, Any]:
                 "type": "token", "remote_ids": [issuer], "audiences": [AUDIENCE], "authorization_ttl": 60,
             },
         },
-        "networks": {f"cms-{tag}": {"vo": "cms", "subnets": {f"cms-{tag}": {"cidr": "10.77.0.0/24"}}}},
+        "networks": {f"cms-{tag}": network} if "neutron" in cloud.endpoints else {},
         "vos": {
             "cms": {
                 "access": [
@@ -161,7 +162,7 @@ def opened(cloud: Cloud, folder: Path, tag: str, issuer: Issuer) -> Iterator[Gri
     server = pki.end_entity(SERVER, authority, hosts=["voms.example.org"])
     grid.lsc("cms", SERVER, authority.dn)
     site = GridSite(cloud, folder, tag, grid, authority, server, issuer)
-    site.site_file.write_text(yaml.safe_dump(_declaration(tag, issuer.url), sort_keys=False))
+    site.site_file.write_text(yaml.safe_dump(_declaration(tag, issuer.url, cloud), sort_keys=False))
     _roles(cloud)
     apply(cloud, site.site_file)
     settings = {

@@ -49,7 +49,8 @@ def site(grid_site: GridSite) -> Iterator[GridSite]:  # noqa: F811
         policy.write_text(command(grid_site, "keystone-policy", str(grid_site.site_file)))
         yield grid_site
     finally:
-        policy.unlink(missing_ok=True)
+        # Not removed: under an older Keystone (22 and 27) everything is answered 400 after that, until it starts anew.
+        policy.write_text("{}\n")
         admin.identity.delete_role(role)
         admin.close()
 

@@ -5,5 +5,8 @@ import os
 from keystone.wsgi.api import application  # noqa: F401
 
 import keystone_seed
+import sqlite_tuning
 
+# Else the roles of application credentials that went with their user are those of the next ones.
+sqlite_tuning.foreign_keys = True
 keystone_seed.seed(os.environ["SANDBOX_SEED"])

@@ -16,6 +16,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 WAIT_MS = 30000
 READS = "sandbox_reads"
 KEPT = 20
+#: Whether what refers to a row goes with it, as in any other database. Set by a program whose service rests on that.
+foreign_keys = False
 
 _create_engine = sqlalchemy.create_engine
 
@@ -39,6 +41,8 @@ def _on_connect(connection, _record):
     connection.execute("PRAGMA journal_mode=WAL")
     # Safe when a process dies; only a power cut could lose the last writes, and a sandbox is not for keeping.
     connection.execute("PRAGMA synchronous=OFF")
+    if foreign_keys:
+        connection.execute("PRAGMA foreign_keys=ON")
     connection.isolation_level = level
 
 

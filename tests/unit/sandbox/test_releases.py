@@ -100,3 +100,11 @@ def test_what_a_release_does_not_know_is_configured_otherwise(tmp_path):
 
     assert "ec2credential" in methods(CURRENT)
     assert methods("zed") == "methods = password,token,application_credential,mapped"
+
+
+def test_a_release_of_which_not_all_runs_says_so():
+    assert releases.services("zed", ()) == ()
+    assert releases.services("epoxy", ()) == ("keystone", "swift")
+    assert releases.services("epoxy", ("swift",)) == ("swift",)
+    with pytest.raises(SandboxError, match="without nova"):
+        releases.services("epoxy", ("keystone", "nova"))

@@ -28,7 +28,9 @@ def keystone():
     from keystone.server import wsgi
 
     import keystone_seed
+    import sqlite_tuning
 
+    sqlite_tuning.foreign_keys = True
     app = wsgi.initialize_public_application()
     keystone_seed.seed(os.environ["SANDBOX_SEED"])
     return app
