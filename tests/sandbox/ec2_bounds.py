@@ -43,7 +43,7 @@ MOST: dict[str, tuple[int, int]] = {
     "DescribeNetworkInterfaces": (5, 0),
     "DescribeRegions": (0, 0),
     "DescribeRouteTables": (4, 0),
-    "DescribeSecurityGroups": (1, 0),
+    "DescribeSecurityGroups": (3, 0),
     "DescribeSnapshots": (1, 0),
     "DescribeSubnets": (2, 0),
     "DescribeTags": (8, 0),

@@ -74,7 +74,7 @@ def _vpc(call: Call) -> Optional[str]:
     "GroupIds GroupNames MaxResults NextToken",
     filters=FILTERS,
     tags=True,
-    requests="1",
+    requests="1; first time 3",
     notes="A group holds for all the project's networks; VpcId names the default one.",
 )
 def describe_security_groups(call: Call, parameters: Parameters) -> Answer:

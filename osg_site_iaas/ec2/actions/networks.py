@@ -117,7 +117,7 @@ SUBNET_FILTERS: Table = {
     "SubnetIds MaxResults NextToken",
     filters=SUBNET_FILTERS,
     tags=True,
-    requests="0 (kept for kept_seconds); first time 2",
+    requests="0 (kept for kept_seconds); first time 3",
     notes="IPv4 subnets. AvailableIpAddressCount is the size of the range: Neutron tells its use to administrators.",
 )
 def describe_subnets(call: Call, parameters: Parameters) -> Answer:
