@@ -10,6 +10,7 @@ from osg_site_iaas.mapping import keystone as grid
 site = load("/etc/osg/site-iaas/site.yml")
 cloud = openstack.connect(
     auth_url=sys.argv[1],
+    identity_endpoint_override=sys.argv[1],  # the catalogue has the usual port, the scenario may have another
     username="admin",
     password="not-a-secret",
     project_name="admin",
