@@ -23,6 +23,7 @@ from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import front
 from osg_site_iaas.identity.middleware import GridIdentity
 from tests import pki
+from tests.apache import as_apache, give_to_apache
 from tests.interop.identity_echo import echo
 from tests.unit.identity import test_chain, test_voms
 from tests.unit.identity.conftest import JANE, World, make_world
@@ -139,14 +140,15 @@ def apache_front(root: Path) -> Iterator[Front]:
         f"ServerRoot {root}\nServerName localhost\nPidFile {root}/pid\nDefaultRuntimeDir {root}\n"
         f"Mutex file:{root} default\nErrorLog {root}/error.log\nListen 127.0.0.1:{port}\n"
         + "".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so\n" for name in modules)
-        + "User www-data\nGroup www-data\nSSLSessionCache none\n"
+        + f"SSLSessionCache none\nWSGISocketPrefix {root}/wsgi\n"
         + f"<VirtualHost *:{port}>\nSSLEngine on\nSSLCertificateFile {files.certificate}\n"
         + f"SSLCertificateKeyFile {files.key}\nSSLCACertificatePath {files.authorities}\n{server}"
         + f"WSGIDaemonProcess grid threads=4 python-path={libraries}\nWSGIProcessGroup grid\n"
         + f"WSGIApplicationGroup %{{GLOBAL}}\nWSGIScriptAlias / {root}/app.wsgi\n"
         + f"<Location />\nRequire all granted\nGridSiteAuth{location}</Location>\n</VirtualHost>\n"
     )
-    command = ["apache2", "-f", str(root / "apache.conf"), "-DFOREGROUND"]
+    give_to_apache(root)
+    command = [*as_apache(), "apache2", "-f", str(root / "apache.conf"), "-DFOREGROUND"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)

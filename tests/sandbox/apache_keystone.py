@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import contextlib
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -19,6 +18,7 @@ from typing import Iterator
 import yaml
 
 from osg_site_iaas.identity.assertion import JWKS_PATH
+from tests.apache import as_apache, give_to_apache
 from tests.interop.test_identity_fronts import APACHE, MODULES, ROOT, free_port, wait_for
 from tests.sandbox.conftest import Cloud
 from tests.sandbox.identity_fixtures import GridSite
@@ -65,10 +65,9 @@ class Apache:
     def running(self) -> Iterator[None]:
         self._copy_keystone()
         self._write()
-        if os.geteuid() == 0:
-            subprocess.run(["chown", "-R", "www-data:www-data", str(self.folder)], check=True)
+        give_to_apache(self.folder)
         process = subprocess.Popen(
-            [*_as_apache(), "apache2", "-f", str(self.folder / "apache.conf"), "-DFOREGROUND"],
+            [*as_apache(), "apache2", "-f", str(self.folder / "apache.conf"), "-DFOREGROUND"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -171,16 +170,6 @@ Require claim aud:{self.address("plain")}
 </LocationMatch>
 </VirtualHost>
 """
-
-
-def _as_apache() -> list[str]:
-    if os.geteuid() != 0:
-        return []
-    capability = "+dac_read_search"
-    return [
-        "setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups",
-        f"--inh-caps={capability}", f"--ambient-caps={capability}",
-    ]  # fmt: skip
 
 
 def missing() -> str:
