@@ -25,7 +25,6 @@ from osg_site_iaas.declaration.read import (
 )
 from osg_site_iaas.errors import Problem
 
-MAX_DEPTH = 40  # the format needs eight
 MAX_TEXT = 65536  # the longest that the format takes is 4,096
 MAX_VALUES = 500_000  # counted with every alias expanded; a site of 1,000 VOs has 40,000
 
@@ -174,8 +173,8 @@ class _Reader:
     def open(self, event: Any, container: Union[Entries, Items]) -> None:
         place = self.at(event)
         self.untagged(event, place)
-        if len(self.stack) >= MAX_DEPTH:
-            self.stop(event, f"it is nested more than {MAX_DEPTH} deep", "Is this the right file?")
+        if len(self.stack) >= syntax.MAX_DEPTH:
+            self.stop(event, *syntax.TOO_DEEP)
         self.stack.append(_Frame(container, place, event.anchor, bool(event.flow_style)))
 
     def close(self) -> None:
@@ -192,9 +191,11 @@ class _Reader:
             todo = f"Write &{name} before what it stands for; put a text that begins with * in quotes."
             self.stop(event, f"*{name} stands for nothing: there is no &{name} above it", todo)
         value, size, height = self.anchors[event.anchor]
-        if len(self.stack) + height > MAX_DEPTH:
+        if len(self.stack) + height > syntax.MAX_DEPTH:
             self.stop(
-                event, f"with its aliases it is nested more than {MAX_DEPTH} deep", "Use fewer aliases."
+                event,
+                f"with its aliases it is nested more than {syntax.MAX_DEPTH} deep",
+                "Use fewer aliases.",
             )
         self.add(value, self.at(event), size, height, None)
 

@@ -76,6 +76,10 @@ _MEANINGS = (
     (r"directive", "a line that begins with % is not understood", "Remove it."),
     (r"document start", "this does not belong to what stands above", "Keep one mapping in the file."),
 )
+# libyaml from 0.2.6 on reads no deeper, and reads ahead of what the parser has been handed
+_TOO_DEEP = re.compile("maximum nesting depth")
+MAX_DEPTH = 40  # the format needs eight
+TOO_DEEP = (f"it is nested more than {MAX_DEPTH} deep", "Is this the right file?")
 _OPENED_HERE = re.compile("quoted scalar")
 _BRACKETS = re.compile("flow|node content")
 
@@ -92,6 +96,8 @@ def problem(file: str, text: str, error: Any, bracket: int = 0) -> Problem:
         return Problem(file, 0, 0, "", "not YAML", "Compare it with examples/complete.yml.")
     if "cannot start any token" in words and _char(text, mark) == "\t":
         words = "tab character"
+    if _TOO_DEEP.search(words):
+        return Problem(file, mark.line + 1, mark.column + 1, "", *TOO_DEEP)
     for pattern, what, todo in _MEANINGS:
         if re.search(pattern, words):
             if bracket and _BRACKETS.search(words):

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -205,6 +206,7 @@ class Rig:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=takes_ctrl_c,
         )
 
     def project(self, name: str) -> str:
@@ -224,6 +226,11 @@ def openstack(rig: Rig, *words: str) -> None:
     command = [str(Path(sys.executable).parent / "openstack"), *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def takes_ctrl_c() -> None:
+    """In a child before it starts: what a shell has put into the background ignores Ctrl-C, and hands that down."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager

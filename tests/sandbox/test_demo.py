@@ -13,6 +13,7 @@ import pytest
 from osg_site_iaas.cli.demo import _write_site
 from osg_site_iaas.sandbox import Sandbox
 from osg_site_iaas.sandbox.story import Story
+from tests.sandbox.reconcile_kit import takes_ctrl_c
 
 DEMO = [sys.executable, "-m", "osg_site_iaas", "demo"]
 
@@ -111,7 +112,10 @@ def test_the_whole_demo_from_nothing_and_stopped(tmp_path):
 def test_an_interrupted_demo_leaves_nothing_running(tmp_path):
     folder = tmp_path / "demo"
     with subprocess.Popen(
-        [*DEMO, "--folder", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*DEMO, "--folder", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=takes_ctrl_c,
     ) as demo:
         deadline = time.monotonic() + 120
         while not list(folder.glob("sandbox/logs/*")) and time.monotonic() < deadline:

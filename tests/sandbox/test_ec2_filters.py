@@ -79,6 +79,7 @@ def furnished(box, ec2, vo, image, way_out):
     subnet = ec2.describe_instances(InstanceIds=[launched])["Reservations"][0]["Instances"][0]["SubnetId"]
     ec2.create_tags(Resources=[*tagged, subnet], Tags=tags)
     yield launched
+    ec2.delete_tags(Resources=[subnet], Tags=tags)  # it is not ours alone
     ec2.disassociate_address(AssociationId=association)
     ec2.release_address(AllocationId=address)
     if volume:

@@ -16,6 +16,7 @@ import requests
 from osg_site_iaas.errors import SandboxError
 from osg_site_iaas.sandbox import Sandbox, Wishes
 from osg_site_iaas.sandbox.render import read_overrides
+from tests.sandbox.reconcile_kit import takes_ctrl_c
 
 SMALL = Wishes(services=("keystone",))
 COMMAND = [sys.executable, "-m", "osg_site_iaas", "sandbox"]
@@ -180,6 +181,7 @@ def test_an_interrupted_up_leaves_nothing_running(sandbox):
         [*COMMAND, "up", "--state", str(sandbox.folder), "--services", "keystone"],
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=takes_ctrl_c,
     )
     while not sandbox.running:
         assert up.poll() is None
