@@ -131,37 +131,29 @@ def _declared(
     if item.borrowed and not there.ours:
         return None
     if not there.ours and there.other:
-        return Conflict(
-            ref=item.ref,
-            why=f"belongs to another site of this cloud, that of the Keystone domain {there.other}",
-            todo="give yours another name",
-            at=item.at,
-            vo=item.vo,
+        return _conflict(
+            item,
+            f"belongs to another site of this cloud, that of the Keystone domain {there.other}",
+            "give yours another name",
         )
     if not there.ours and not adopt and not rule.derived:
-        return Conflict(
-            ref=item.ref,
-            why="exists already and was not made by osg-site-iaas",
-            todo="take it over with `osg-site-iaas adopt`, or give yours another name",
-            at=item.at,
-            vo=item.vo,
+        return _conflict(
+            item,
+            "exists already and was not made by osg-site-iaas",
+            "take it over with `osg-site-iaas adopt`, or give yours another name",
         )
     if there.rivals and not there.ours:
-        return Conflict(
-            ref=item.ref,
-            why=f"exists {there.rivals + 1} times, and none was made by osg-site-iaas",
-            todo="rename all but the one that is meant",
-            at=item.at,
-            vo=item.vo,
+        return _conflict(
+            item,
+            f"exists {there.rivals + 1} times, and none was made by osg-site-iaas",
+            "rename all but the one that is meant",
         )
     fixed = differing({k: v for k, v in item.create.items() if k in there.attrs}, there.attrs)
     for name, value in fixed[1].items():
-        return Conflict(
-            ref=item.ref,
-            why=f"its {name} is {fixed[0][name]}, and cannot become {value}",
-            todo="declare it as it is, or what you want under a new name",
-            at=item.at,
-            vo=item.vo,
+        return _conflict(
+            item,
+            f"its {name} is {fixed[0][name]}, and cannot become {value}",
+            "declare it as it is, or what you want under a new name",
         )
     adopting = not (there.ours or rule.derived)
     attrs = {name: item.attrs[name] for name in rule.marks} if adopting and rule.marks else item.attrs
@@ -179,6 +171,10 @@ def _declared(
         at=item.at,
         takes_away=_taken(rule, there, before, after),
     )
+
+
+def _conflict(item: Wanted, why: str, todo: str) -> Conflict:
+    return Conflict(ref=item.ref, why=why, todo=todo, at=item.at, vo=item.vo)
 
 
 def _left(wanted: Iterable[Wanted], have: Mapping[Ref, Seen]) -> Iterator[Left]:

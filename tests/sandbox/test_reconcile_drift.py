@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.sandbox.reconcile_kit import Rig, change, clean, make_rig, openstack, ops
+from tests.sandbox.reconcile_kit import Rig, change, openstack, ops, shared_rig  # noqa: F401
 
 pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="module")
-def site(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def site(shared_rig: Rig) -> Rig:  # noqa: F811
     """Two VOs that have been applied."""
-    made = make_rig(cloud.clouds_yaml, tmp_path_factory.mktemp("site"))
-    made.write(vos=vos())
-    made.apply()
-    yield made
-    clean(made)
+    shared_rig.write(vos=vos())
+    shared_rig.apply()
+    return shared_rig
 
 
 def vos(*access: str, **cms: Any) -> dict[str, Any]:

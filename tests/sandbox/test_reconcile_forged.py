@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
 from osg_site_iaas.cloud.kinds.bucket import REGISTER, register_header
-from tests.sandbox.reconcile_kit import Hand, Rig, clean, make_rig, ops
+from tests.sandbox.reconcile_kit import Hand, Rig, ops, shared_rig  # noqa: F401
 
 pytestmark = pytest.mark.sandbox
 GOOD, EVIL = b"what the site checked\n" * 40, b"what the VO's member wants\n" * 40
@@ -16,13 +16,11 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def site(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def site(shared_rig: Rig) -> Rig:  # noqa: F811
     """Two VOs that have been applied, and nothing else."""
-    made = make_rig(cloud.clouds_yaml, tmp_path_factory.mktemp("site"))
-    made.write(vos=vos())
-    made.apply()
-    yield made
-    clean(made)
+    shared_rig.write(vos=vos())
+    shared_rig.apply()
+    return shared_rig
 
 
 def vos(**mine: Any) -> dict[str, Any]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 import requests
 
-from tests.sandbox.reconcile_kit import Rig, change, clean, make_rig, ops, password_auth
+from tests.sandbox.reconcile_kit import Rig, change, clean, make_rig, ops, password_auth, shared_rig  # noqa: F401
 
 pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="module")
-def site(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    made = make_rig(cloud.clouds_yaml, tmp_path_factory.mktemp("site"))
-    made.write(vos=vos())
-    made.apply()
-    yield made
-    clean(made)
+def site(shared_rig: Rig) -> Rig:  # noqa: F811
+    shared_rig.write(vos=vos())
+    shared_rig.apply()
+    return shared_rig
 
 
 def vos(**pilot: Any) -> dict[str, Any]:

@@ -72,9 +72,11 @@ class Group(KeystoneKind):
 
     def body(self, work: Work, change: Change) -> dict[str, Any]:
         """Keystone's one description, of which a change may be about a part."""
-        wanted = next(item for item in self.desired(work.site) if item.ref == change.ref)
-        lines = _joined(wanted.attrs["access"])
-        return {"description": (lines + BETWEEN if lines else "") + wanted.attrs["description"]}
+        whole = change.after
+        if not {"description", "access"} <= set(whole):
+            whole = next(item.attrs for item in self.desired(work.site) if item.ref == change.ref)
+        lines = _joined(whole["access"])
+        return {"description": (lines + BETWEEN if lines else "") + whole["description"]}
 
 
 def _joined(lines: Sequence[str]) -> str:
