@@ -86,7 +86,8 @@ class User(KeystoneKind):
         name = change.ref.key[-1]
         vo, user = next((v, u) for v in work.site.vos for u in v.service_users if u.name == name)
         if {"description", "password"} & set(change.after):
-            words = _PLAIN if user.password is None else _KNOWS
+            # adopting sets no password: the plan after it shows that it has to be set
+            words = _PLAIN if user.password is None or change.op is Op.ADOPT else _KNOWS
             body["description"] = marked(f"{words}{vo.name}", work.site.cloud.domain)
         if user.password is None and change.after.get("password") is False and change.op is not Op.CREATE:
             body["password"] = None  # nobody gets in by the old one
