@@ -12,8 +12,8 @@ KEYS = {
 OURS = frozenset((
     "ArchiveMonths", "BundleSize", "CertificateAuthorities", "CertificateFile", "Cloud", "CollectorHost",
     "CollectorService", "ConnectionTimeout", "DataFolder", "Databases", "EnableProbe", "Grid", "KeyFile",
-    "MetricsFile", "ProbeName", "QuarantineUnknownVORecords", "Reader", "ResourceType", "SSLCollectorService",
-    "SSLHost", "Sender", "SendIdle", "SettleMinutes", "SiteFile", "SiteName", "StartDate",
+    "MetricsFile", "ProbeName", "QuarantineUnknownVORecords", "ReadTraffic", "Reader", "ResourceType",
+    "SSLCollectorService", "SSLHost", "Sender", "SendIdle", "SettleMinutes", "SiteFile", "SiteName", "StartDate",
     "SuppressGridLocalRecords", "SuppressNoDNRecords", "SuppressUnknownVORecords", "UseSSL", "VOOverride",
     "Workers",
 ))  # fmt: skip

@@ -14,9 +14,11 @@ from osg_site_iaas.accounting.model import Size, State
 from osg_site_iaas.accounting.observed import Known, Observed
 from osg_site_iaas.accounting.owners import Owners
 from osg_site_iaas.accounting.record import Owner
+from osg_site_iaas.accounting.traffic import Octets, add_up
 
 HEAD = "APEL-cloud-message: v0.4"
 MOST = 1000  # records in a message
+GB = 10**9  # the unit of traffic there
 SUSPENDED = (State.SUSPENDED, State.PAUSED, State.STOPPED, State.SHELVED, State.OFFLOADED)
 
 
@@ -39,6 +41,7 @@ class Machine:
     suspended: int
     public_ips: int
     state: State
+    octets: Optional[Octets] = None  # of network traffic, as far as it was read
 
 
 def machines(
@@ -77,6 +80,7 @@ def _machine(known: Known, slices: Sequence[Stored], owner: Owner, end: int) -> 
         suspended=sum(stored.found.others.get(state, 0) for stored in slices for state in SUSPENDED),
         public_ips=last.public_ips,
         state=last.last,
+        octets=add_up((stored.found.received, stored.found.transmitted) for stored in slices),
     )
 
 
@@ -100,6 +104,8 @@ def fields(machine: Machine, site: str, service: str) -> Mapping[str, str]:
         "WallDuration": str(machine.wall),
         "CpuDuration": str(machine.core_seconds),
         "CpuCount": str(machine.size.vcpus),
+        "NetworkInbound": str(machine.octets.received // GB) if machine.octets else "",
+        "NetworkOutbound": str(machine.octets.transmitted // GB) if machine.octets else "",
         "Memory": str(machine.size.memory),
         "Disk": str(machine.size.disk),
         "PublicIPCount": str(machine.public_ips),

@@ -9,7 +9,7 @@ from typing import Iterable, Iterator, Mapping, TextIO, Union
 from osg_site_iaas.accounting.ledger import Stored
 from osg_site_iaas.accounting.model import State, iso
 
-Cell = Union[str, int]
+Cell = Union[str, int, None]
 OTHERS = tuple(state for state in State if state is not State.ACTIVE)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula
 
@@ -38,6 +38,8 @@ def rows(
             **{f"{state.name.lower()}_seconds": found.others.get(state, 0) for state in OTHERS},
             "public_ips": found.public_ips,
             "volumes": found.volumes,
+            "network_received_bytes": found.received,  # None: nobody asked for it
+            "network_transmitted_bytes": found.transmitted,
             "last_state": "deleted" if found.final else found.last.value,
             "assumed": " ".join(sorted(mark.value for mark in found.assumed)),
             "record": stored.state,

@@ -15,6 +15,7 @@ from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 from osg_site_iaas.accounting.model import Assumed, Slice, State
 from osg_site_iaas.accounting.observed import Known, Observed
 from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.accounting.traffic import Octets, take
 
 # what can become of a slice
 NEW = "new"  # in the outbox
@@ -66,11 +67,19 @@ class Ledger:
     def add(self, batches: Iterable[tuple[Known, Sequence[Entry], int, Optional[int]]]) -> None:
         """Store slices of servers; for each, up to when it is now rendered, and when to look at it again."""
         with self._store.transaction() as db:
+            metered = db.execute("SELECT EXISTS (SELECT 1 FROM traffic)").fetchone()[0]
             for known, entries, rendered, due in batches:
+                traffic: Sequence[Optional[Octets]] = [None] * len(entries)
+                if metered:
+                    traffic = take(db, known.id, [entry.found for entry in entries])
                 db.executemany(
                     "INSERT INTO slice (server, start, end, size, wall, others, last, final, assumed,"
-                    " public_ips, volumes, vo, state, why, record) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                    [self._values(known.id, entry) for entry in entries],
+                    " public_ips, volumes, vo, state, why, record, received, transmitted)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    [
+                        (*self._values(known.id, entry), *(octets or (None, None)))
+                        for entry, octets in zip(entries, traffic)
+                    ],
                 )
                 db.execute("UPDATE server SET rendered = ?, due = ? WHERE id = ?", (rendered, due, known.id))
 
@@ -199,6 +208,8 @@ class Ledger:
             assumed=frozenset(Assumed(word) for word in row["assumed"].split()),
             public_ips=row["public_ips"],
             volumes=row["volumes"],
+            received=row["received"],
+            transmitted=row["transmitted"],
         )
         return Stored(
             row["id"], row["server"], found, row["project"], row["user"], row["name"], row["image"], row["vo"],

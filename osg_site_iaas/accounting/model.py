@@ -133,6 +133,10 @@ class Slice:
     assumed: frozenset[Assumed] = frozenset()
     public_ips: int = 0  # the most there were
     volumes: int = 0
+    received: Optional[int] = (
+        None  # bytes of network traffic, where hypervisors were asked: never in a record
+    )
+    transmitted: Optional[int] = None
 
     @property
     def core_seconds(self) -> int:

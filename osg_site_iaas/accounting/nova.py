@@ -107,7 +107,7 @@ class NovaApi:
             answer = self._cloud.request("GET", "compute", f"{path}&limit={PAGE}{marker}", version=SERVERS)
             body = answer.json()
             servers = body["servers"]
-            yield servers, _date(answer.headers.get("Date"), self._now)
+            yield servers, answered_at(answer, self._now)
             if not any(link["rel"] == "next" for link in body.get("servers_links", ())):
                 return
             marker = f"&marker={servers[-1]['id']}"
@@ -200,7 +200,9 @@ def instant(text: str) -> int:
     return epoch(datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc))
 
 
-def _date(header: Optional[str], otherwise: int) -> int:
+def answered_at(answer: Any, otherwise: int) -> int:
+    """When Nova gave an answer, by its own clock; where the answer does not say, ``otherwise``."""
+    header = answer.headers.get("Date")
     try:
         return epoch(parsedate_to_datetime(header)) if header else otherwise
     except (ValueError, TypeError):

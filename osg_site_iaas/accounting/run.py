@@ -15,6 +15,7 @@ from osg_site_iaas.accounting import closing, metrics
 from osg_site_iaas.accounting import ledger as states
 from osg_site_iaas.accounting.archive import Archive
 from osg_site_iaas.accounting.deliver import Delivered, Delivery
+from osg_site_iaas.accounting.diagnostics import Diagnostics
 from osg_site_iaas.accounting.gratia_sender import ThroughGratia
 from osg_site_iaas.accounting.ledger import Ledger
 from osg_site_iaas.accounting.model import DAY, epoch, iso
@@ -23,10 +24,12 @@ from osg_site_iaas.accounting.nova_database import NovaDatabase
 from osg_site_iaas.accounting.observed import Observed
 from osg_site_iaas.accounting.people import People
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
+from osg_site_iaas.accounting.record import Owner
 from osg_site_iaas.accounting.send import Direct, Sender
 from osg_site_iaas.accounting.settings import Settings, from_site
 from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.accounting.traffic import Meter, Metered, Target, read_traffic
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import AccountingError, Locked, SiteError
@@ -43,6 +46,7 @@ class Report:
     at: datetime
     read: Optional[Pass] = None
     requests: int = 0
+    metered: Optional[Metered] = None  # None: network counters are not asked for
     closed: Mapping[str, int] = field(default_factory=dict)  # slices by what became of them
     released: int = 0  # held before, and sent now that their VO is known
     delivered: Delivered = field(default_factory=Delivered)
@@ -64,6 +68,7 @@ class Parts:
     owners: closing.FindOwners
     sender: Optional[ContextManager[Sender]] = None  # None: what the settings say
     requests: Callable[[], int] = lambda: 0  # made so far
+    meter: Optional[Meter] = None  # asked for network counters where the settings want them
 
 
 def run(
@@ -84,7 +89,12 @@ def run(
     with locked(chosen.folder), Store(chosen.folder) as store:
         people = People(store, cloud, site, vo_override=chosen.vo_override, workers=chosen.workers)
         with open_source(chosen, cloud, now) as source:
-            parts = Parts(source, people.owners, requests=lambda: sum(cloud.requests.values()))
+            parts = Parts(
+                source,
+                people.owners,
+                requests=lambda: sum(cloud.requests.values()),
+                meter=Diagnostics(cloud, now, workers=chosen.workers),
+            )
             return _Run(store, chosen, parts, now, settle, progress).all()
 
 
@@ -175,11 +185,13 @@ class _Run:
         """Do everything; an error in one part does not keep the others from being done."""
         before = self._parts.requests()
         found: Optional[Pass] = None
+        metered: Optional[Metered] = None
         closed: Mapping[str, int] = {}
         released = 0
         delivered = Delivered()
         try:
             found = self._read()
+            metered = self._meter(found)
             closed = self._close(found)
             released = closing.release(self._ledger, self._parts.owners, self._settings)
         except SiteError as error:
@@ -199,6 +211,7 @@ class _Run:
             at=self._now,
             read=found,
             requests=self._parts.requests() - before,
+            metered=metered,
             closed=closed,
             released=released,
             delivered=delivered,
@@ -220,6 +233,21 @@ class _Run:
                 f"server {uuid} was purged from Nova before its end was read; it is marked so"
             )
         return found
+
+    def _meter(self, found: Pass) -> Optional[Metered]:
+        """Read network counters. What that does not give is missing in exports, and no reason to charge nothing."""
+        if not self._settings.traffic or self._parts.meter is None:
+            return None
+        metered = read_traffic(self._store, self._parts.meter, self._wanted, found.read_at, self._progress)
+        if metered.why:
+            self._warnings.append(f"network traffic is not known of all servers: {metered.why}")
+        return metered
+
+    def _wanted(self, one: Target) -> bool:
+        """Whether a server's traffic may ever be told to anybody."""
+        if not self._settings.suppress_unknown_vo:
+            return True
+        return isinstance(self._parts.owners(()).owner(one.project, one.user), Owner)
 
     def _close(self, found: Pass) -> Mapping[str, int]:
         # by Nova's clock: ours may be wrong, and it is Nova's times that slices are made of

@@ -66,6 +66,7 @@ class Settings:
     suppress_no_dn: bool = False
     suppress_local: bool = False
     send_idle: bool = False
+    traffic: bool = False  # ask for network counters, a request a running server
     metrics: Optional[Path] = None  # text file for node_exporter
     gratia_config: Optional[Path] = None  # the ProbeConfig, for the gratia sender
 
@@ -175,6 +176,7 @@ def _settings(site: Site, read: _Reader, folder: Optional[Path]) -> Settings:
         suppress_no_dn=read.flag("SuppressNoDNRecords", False),
         suppress_local=read.flag("SuppressGridLocalRecords", False),
         send_idle=read.flag("SendIdle", False),
+        traffic=read.flag("ReadTraffic", False),
         metrics=read.path("MetricsFile"),
     )
 

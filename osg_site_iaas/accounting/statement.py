@@ -6,12 +6,15 @@ import calendar
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Iterable, Mapping
+from typing import Iterable, Mapping, Optional
 
 from osg_site_iaas.accounting import ledger as states
 from osg_site_iaas.accounting.ledger import Stored
 from osg_site_iaas.accounting.model import DAY, State, epoch, moment
+from osg_site_iaas.accounting.traffic import Octets, add_up
 from osg_site_iaas.errors import AccountingError
+
+GB = 10**9  # bytes
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Use:
     core: int = 0
     gpu: int = 0
     servers: set[str] = field(default_factory=set)
+    octets: Optional[Octets] = None  # of network traffic, as far as it was read
 
     def add(self, stored: Stored) -> None:
         """Add a slice."""
@@ -65,6 +69,7 @@ class Use:
         self.core += found.core_seconds
         self.gpu += found.wall * found.size.gpus
         self.servers.add(found.uuid)
+        self.octets = add_up([self.octets or (None, None), (found.received, found.transmitted)])
 
 
 @dataclass
@@ -127,5 +132,7 @@ def day_rows(statement: Statement) -> list[dict[str, object]]:
             "wall_hours": f"{use.wall / 3600:.4f}",
             "core_hours": f"{use.core / 3600:.4f}",
             "gpu_hours": f"{use.gpu / 3600:.4f}",
+            "gb_received": f"{use.octets.received / GB:.6f}" if use.octets else "",
+            "gb_transmitted": f"{use.octets.transmitted / GB:.6f}" if use.octets else "",
         })  # fmt: skip
     return rows

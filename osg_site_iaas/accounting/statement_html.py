@@ -7,7 +7,8 @@ from typing import Iterable, Sequence
 
 from osg_site_iaas.accounting.charts import columns, hours, number, share
 from osg_site_iaas.accounting.model import State, iso
-from osg_site_iaas.accounting.statement import Statement, Use
+from osg_site_iaas.accounting.statement import GB, Statement, Use
+from osg_site_iaas.accounting.traffic import add_up
 
 MOST = 15  # rows of a table; what is below them is added up
 MONTHS = (
@@ -21,6 +22,11 @@ _WORDS = {
     State.ERROR: "in error",
 }
 
+TRAFFIC = '<th class="n">GB received</th><th class="n">GB transmitted</th>'
+COUNTED = (
+    "Network traffic is what hypervisors were seen to have counted: what went through between the last reading and a "
+    "server's stop, move or end is not in it. It is in this statement only, and not reported to OSG."
+)
 STYLE = """
 :root { --ink: #1b2733; --soft: #5b6875; --line: #dde3e9; --blue: #1f6f9f; --pale: #e8f1f6; --warn: #8a4b00 }
 * { box-sizing: border-box }
@@ -94,6 +100,9 @@ def _cards(statement: Statement) -> str:
     ]
     if total.gpu:
         cards.insert(2, ("GPU-hours", total.gpu / 3600))
+    if total.octets:
+        cards.append(("GB received", total.octets.received / GB))
+        cards.append(("GB transmitted", total.octets.transmitted / GB))
     items = "".join(f"<li><b>{number(value)}</b><span>{name}</span></li>" for name, value in cards)
     return f'<ul class="cards">{items}</ul>'
 
@@ -117,15 +126,24 @@ def _uses(what: str, uses: Iterable[tuple[str, Use]], total: Use) -> str:
 
 def _days(statement: Statement) -> str:
     total = statement.total.core
+    traffic = statement.total.octets is not None
     rows = "".join(
         f'<tr><td>{statement.month}-{day:02}</td><td class="n">{len(use.servers)}</td>'
-        f'<td class="n">{hours(use.wall, total)}</td><td class="n">{hours(use.core, total)}</td></tr>'
+        f'<td class="n">{hours(use.wall, total)}</td><td class="n">{hours(use.core, total)}</td>'
+        f"{_moved(use) if traffic else ''}</tr>"
         for day, use in sorted(statement.by_day.items())
     )
     return (
         '<table><thead><tr><th>Day</th><th class="n">servers</th><th class="n">server-hours</th>'
-        f'<th class="n">core-hours</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<th class="n">core-hours</th>{TRAFFIC if traffic else ""}</tr></thead><tbody>{rows}</tbody></table>'
+        + (f'<p class="soft">{COUNTED}</p>' if traffic else "")
     )
+
+
+def _moved(use: Use) -> str:
+    if use.octets is None:
+        return '<td class="n">-</td><td class="n">-</td>'
+    return f'<td class="n">{use.octets.received / GB:,.3f}</td><td class="n">{use.octets.transmitted / GB:,.3f}</td>'
 
 
 def _reported(statement: Statement, collector: str) -> str:
@@ -165,4 +183,5 @@ def _sum(uses: Sequence[Use]) -> Use:
         total.core += use.core
         total.gpu += use.gpu
         total.servers |= use.servers
+        total.octets = add_up([total.octets or (None, None), use.octets or (None, None)])
     return total

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Iterator, Optional, Sequence
 from osg_site_iaas.errors import AccountingError
 
 FILE = "accounting.sqlite"
-VERSION = 2  # of the schema below; stored in the file as user_version
+VERSION = 3  # of the schema below; stored in the file as user_version
 
 SCHEMA = """
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -23,7 +23,7 @@ CREATE TABLE server (
     name TEXT NOT NULL, image TEXT NOT NULL, created INTEGER NOT NULL, launched INTEGER, ended INTEGER,
     vanished INTEGER NOT NULL DEFAULT 0, updated INTEGER NOT NULL,
     actions_at INTEGER NOT NULL DEFAULT 0, unread INTEGER NOT NULL, alive INTEGER NOT NULL,
-    rendered INTEGER NOT NULL, due INTEGER);
+    rendered INTEGER NOT NULL, due INTEGER, metered INTEGER);
 CREATE INDEX server_due ON server (due) WHERE due IS NOT NULL;
 CREATE INDEX server_unread ON server (id) WHERE unread = 1;
 CREATE INDEX server_open ON server (uuid) WHERE ended IS NULL;
@@ -40,7 +40,7 @@ CREATE TABLE slice (
     size INTEGER NOT NULL, wall INTEGER NOT NULL, others TEXT NOT NULL, last TEXT NOT NULL,
     final INTEGER NOT NULL, assumed TEXT NOT NULL, public_ips INTEGER NOT NULL, volumes INTEGER NOT NULL,
     vo TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL DEFAULT '', bundle INTEGER, record TEXT,
-    UNIQUE (server, start));
+    received INTEGER, transmitted INTEGER, UNIQUE (server, start));
 CREATE INDEX slice_new ON slice (id) WHERE state = 'new';
 CREATE INDEX slice_held ON slice (id) WHERE state = 'held';
 CREATE INDEX slice_poison ON slice (id) WHERE state = 'poison';
@@ -48,8 +48,25 @@ CREATE INDEX slice_end ON slice (end, id);
 CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NULL) WITHOUT ROWID;
 """
+TRAFFIC = """
+CREATE TABLE interface (
+    server INTEGER NOT NULL, name TEXT NOT NULL, received INTEGER NOT NULL, transmitted INTEGER NOT NULL,
+    PRIMARY KEY (server, name)) WITHOUT ROWID;
+CREATE TABLE traffic (
+    server INTEGER NOT NULL, day INTEGER NOT NULL, received INTEGER NOT NULL, transmitted INTEGER NOT NULL,
+    PRIMARY KEY (server, day)) WITHOUT ROWID;
+"""
+
 # what brings a state of an earlier version to the next one
-UPGRADES = {1: ("ALTER TABLE action ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",)}
+UPGRADES = {
+    1: ("ALTER TABLE action ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",),
+    2: (
+        "ALTER TABLE server ADD COLUMN metered INTEGER",
+        "ALTER TABLE slice ADD COLUMN received INTEGER",
+        "ALTER TABLE slice ADD COLUMN transmitted INTEGER",
+        *(statement for statement in TRAFFIC.split(";\n") if statement.strip()),
+    ),
+}
 
 
 class Store:
@@ -148,7 +165,7 @@ class Store:
         if version == 0 and not readonly:
             with self.transaction() as db:
                 # executescript would commit first: a crash between two tables must leave none
-                for statement in SCHEMA.split(";\n"):
+                for statement in (SCHEMA + TRAFFIC).split(";\n"):
                     if statement.strip():
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")

@@ -134,6 +134,10 @@ def lines(report: Report) -> list[str]:
     out = []
     if report.read is not None:
         out.append(f"read    {report.read.changed} changed servers in {report.requests} requests")
+    if report.metered is not None:
+        out.append(
+            f"        network counters of {report.metered.told} of {report.metered.asked} running servers"
+        )
     closed = ", ".join(f"{count} {state}" for state, count in sorted(report.closed.items()) if count)
     out.append(f"closed  {closed or 'nothing'}")
     if report.released:

@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 from accounting_fixtures import Probe, Servers
 
+from osg_site_iaas.accounting.diagnostics import Diagnostics
+from osg_site_iaas.accounting.ledger import Ledger
 from osg_site_iaas.accounting.nova import NovaApi, instant
 from osg_site_iaas.accounting.nova_database import NovaDatabase
+from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.store import Store
+from osg_site_iaas.accounting.traffic import Target
 from osg_site_iaas.cloud.connect import Cloud
 
 pytest_plugins = ("accounting_fixtures",)
@@ -86,6 +91,38 @@ def test_whose_it_was(servers: Servers, probe: Probe, domain_name: str) -> None:
     assert fields["LocalUserId"] == "ann"
     assert fields["SiteName"] == "Example-Cloud"
     assert fields["Queue"] == f"{domain_name}.small"
+
+
+def test_network_traffic_is_what_the_hypervisor_counts(servers: Servers, probe: Probe) -> None:
+    assert probe.run(traffic=True).ok  # what is created from now on is counted from its first byte
+    server = servers.create("talks")
+    stopped = servers.create("stopped")
+    servers.act(stopped, "os-stop", "SHUTOFF")
+    now = datetime.now(timezone.utc)
+    both = [Target(stopped, "a"), Target(server, "b")]
+    readings, why, go_on = Diagnostics(probe.cloud, now)(both)
+    assert ([one.uuid for one in readings], why, go_on) == ([server], "", True)
+    readings, why, go_on = Diagnostics(servers.cloud, now)(both)  # a member may not
+    assert (readings, go_on) == ([], False)
+    assert "needs the admin role" in why
+    first = probe.run(traffic=True)
+    assert first.ok
+    assert first.metered is not None
+    assert first.metered.told >= 1
+    again = probe.run(traffic=True)
+    assert again.ok
+    servers.delete(server)
+    servers.delete(stopped)
+    assert probe.run(traffic=True).ok
+    with Store(probe.settings.folder, readonly=True) as store:
+        found = list(Ledger(store, Observed(store)).slices(0, 1 << 40))
+    received = {u: [one.found.received for one in found if one.found.uuid == u] for u in (server, stopped)}
+    known = [count for count in received[server] if count is not None]
+    assert (
+        sum(known) == 2_070_139
+    )  # Nova's fake driver counts so much at any time: once, and nothing to add since
+    assert set(received[stopped]) <= {None}
+    assert len(servers.actions(server)) == 2  # create and delete: to ask has left no trace
 
 
 def test_both_readers_see_the_same(servers: Servers, cloud: Any, admin_cloud: Cloud, tmp_path: Path) -> None:

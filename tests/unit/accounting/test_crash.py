@@ -160,12 +160,22 @@ def test_state_of_a_later_release_is_not_touched(tmp_path: Path) -> None:
 def test_state_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path) -> None:
     Store(tmp_path).db.close()
     with sqlite3.connect(tmp_path / FILE) as db:
-        db.execute("ALTER TABLE action DROP COLUMN rank")
+        for column in ("action.rank", "server.metered", "slice.received", "slice.transmitted"):
+            table, _, name = column.partition(".")
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        for table in ("interface", "traffic"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version=1")
     with pytest.raises(AccountingError, match="earlier release"):
         Store(tmp_path, readonly=True)
     with Store(tmp_path) as store:
         assert store.number("SELECT count(rank) FROM action") == 0
+        assert (
+            store.number(
+                "SELECT count(slice.received) FROM slice, traffic, interface, server WHERE metered > 0"
+            )
+            == 0
+        )
         assert store.number("PRAGMA user_version") == VERSION
 
 

@@ -6,7 +6,7 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, ContextManager, Iterable, Optional, Sequence
+from typing import Any, Callable, ContextManager, Iterable, Optional, Sequence
 
 from nova_history import Life, TellingNova
 
@@ -74,6 +74,7 @@ class World:
         self.nova = TellingNova((), 0)
         self.vos: Sequence[str] = VOS
         self.sender: Optional[ContextManager[Sender]] = None
+        self.meter: Any = None  # tells network counters
         self.in_child = False  # this process is there for one run alone
 
     def live(self, lives: Iterable[Life]) -> None:
@@ -83,7 +84,11 @@ class World:
         self.nova.now = now
         settings = replace(self.settings, **changed)  # type: ignore[arg-type]
         parts = Parts(
-            self.nova, lambda users: owners(self.vos), self.sender, lambda: sum(self.nova.asked.values())
+            self.nova,
+            lambda users: owners(self.vos),
+            self.sender,
+            lambda: sum(self.nova.asked.values()),
+            self.meter,
         )
         if settings.sender == "gratia" and not self.in_child:  # it starts once a process, for one collector
             return in_child_returning(lambda: perform(settings, parts, moment(now)))
