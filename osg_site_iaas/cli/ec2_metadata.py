@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
+from osg_site_iaas import journal
 from osg_site_iaas.errors import SiteError
 
 
@@ -103,6 +104,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             require_token=args.require_token,
             with_tags=args.tags,
         )
+        journal.set_up()
+        journal.events("osg_site_iaas.ec2.metadata.access")
         own_session(args.cloud)
         _check_state(args.state)
 

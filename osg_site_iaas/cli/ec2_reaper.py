@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import threading
 from typing import Any, Optional, Sequence
 
+from osg_site_iaas import journal
 from osg_site_iaas.ec2.backend.http import Pool, RefusedError
 from osg_site_iaas.errors import SiteError
 
@@ -58,7 +58,7 @@ def _round(args: argparse.Namespace, session: Any, pool: Pool) -> int:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Reap until interrupted; a round that fails whole is said and tried again."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    journal.set_up()
     try:
         from keystoneauth1.exceptions import ClientException
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import os
 import signal
 import sys
@@ -21,9 +20,11 @@ import threading
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
+from osg_site_iaas import journal
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.identity import front, middleware, relay
+from osg_site_iaas.identity import front, middleware, relay, watch
 from osg_site_iaas.identity import settings as door_settings
+from osg_site_iaas.identity.trust import TrustDirectory
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,13 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--app", default="keystone.wsgi.api:application", help="WSGI application (default: %(default)s)"
     )
     parser.add_argument("--threads", type=int, default=16, help="requests at once (default: %(default)s)")
+    parser.add_argument(
+        "--status",
+        metavar="HOST:PORT",
+        help="where /health and /metrics are served, in plain HTTP: not to clients (default: nowhere)",
+    )
     return parser
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until SIGTERM."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    journal.set_up()
     file = args.settings or Path(os.environ.get(door_settings.VARIABLE) or door_settings.DEFAULT_FILE)
     try:
         found = door_settings.load(file)
@@ -56,8 +62,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         sys.argv = sys.argv[:1]  # Keystone parses what it finds there
         beside = found.keystone is not None
         app = relay.application(file) if beside else middleware.GridIdentity(_load(args.app), file)
-        server = front.server(app, args.address, args.port, files, threads=args.threads)
+        counters = watch.Counters()
+        watching = watch.Watching(app, counters)
+        server = front.server(
+            watching, args.address, args.port, files, threads=args.threads, no_tls=counters.no_tls
+        )
         _listen(server)
+        if args.status:
+            watch.serve_status(args.status, counters, lambda: _wrong(server, file))
     except SiteError as error:
         print(f"osg-site-iaas-front: {error}", file=sys.stderr)
         return 1
@@ -68,6 +80,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     over.wait()
     server.stop()
     return 0
+
+
+def _wrong(server: Any, settings: Path) -> Optional[str]:
+    """Why no grid credential could get in now, or None."""
+    if not server.ready:
+        return "it does not take connections"
+    try:
+        found = door_settings.load(settings)
+        TrustDirectory(found.certificates).current()
+    except SiteError as error:
+        return str(error)
+    return None
 
 
 def _listen(server: Any) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Optional, Sequence
 
-from osg_site_iaas import __version__
+from osg_site_iaas import __version__, journal
 from osg_site_iaas.accounting.probeconfig import PATH, read_attributes
 from osg_site_iaas.accounting.settings import from_probe_config
 from osg_site_iaas.cli.accounting import probe
@@ -37,9 +37,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more of what is done")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     args = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    journal.set_up(logging.INFO if args.verbose else logging.WARNING)
     try:
         site = load(read_attributes(args.config).get("SiteFile") or SITE)
         settings = from_probe_config(site, args.config)

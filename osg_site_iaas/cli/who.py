@@ -17,12 +17,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import ipaddress
-import logging
 import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterator
 
+from osg_site_iaas import journal
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cli.doctor import add_places, subject_of
 from osg_site_iaas.errors import SiteError
@@ -147,7 +147,7 @@ def _about(one: Answer) -> Iterator[str]:
 def _observe(args: argparse.Namespace, subject: Subject) -> int:
     if args.keep_days < 1:
         raise SiteError("--keep-days must be at least 1")
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    journal.set_up()
     cloud, error = subject.login()
     if error is not None:
         raise error

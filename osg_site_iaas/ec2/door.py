@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Mapping, Optional
 
+from osg_site_iaas import journal
 from osg_site_iaas.ec2.actions import load_actions
 from osg_site_iaas.ec2.actions.registry import Action, Call
 from osg_site_iaas.ec2.actions.sts import sts_answer, sts_error
@@ -68,8 +68,16 @@ class Door:
 
     def answer(self, request: HttpRequest) -> Reply:
         """The reply to a request whose form could be read; never raises."""
-        started = time.monotonic()
         reply = Reply(action=request.form.get("Action", "")[:80])
+        token = journal.request_id.set(reply.request_id)
+        try:
+            self._answer(request, reply)
+        finally:
+            journal.request_id.reset(token)
+        return reply
+
+    def _answer(self, request: HttpRequest, reply: Reply) -> None:
+        started = time.monotonic()
         sts = request.form.get("Version", "") == "2011-06-15"
         cloud: Optional[Cloud] = None
         try:
@@ -99,7 +107,6 @@ class Door:
         if cloud is not None:
             reply.requests, reply.waited = cloud.count, cloud.seconds
         self._log(reply, time.monotonic() - started)
-        return reply
 
     def _grant(self, request: HttpRequest, reply: Reply) -> Grant:
         claim = read_claim(request, datetime.now(timezone.utc))
@@ -156,20 +163,18 @@ class Door:
     def _log(self, reply: Reply, seconds: float) -> None:
         ACCESS.info(
             "%s",
-            json.dumps(
-                {
-                    "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-                    "request_id": reply.request_id,
-                    "action": reply.action,
-                    "status": reply.status,
-                    "code": reply.code,
-                    "access_key": reply.access_key,
-                    "project": reply.project,
-                    "ms": round(seconds * 1000, 1),
-                    "requests": reply.requests,
-                    "openstack_ms": round(reply.waited * 1000, 1),
-                    "bytes": len(reply.body),
-                }
+            journal.line(
+                time=journal.stamp(),
+                request_id=reply.request_id,
+                action=reply.action,
+                status=reply.status,
+                code=reply.code,
+                access_key=reply.access_key,
+                project=reply.project,
+                ms=round(seconds * 1000, 1),
+                requests=reply.requests,
+                openstack_ms=round(reply.waited * 1000, 1),
+                bytes=len(reply.body),
             ),
         )
         known = reply.action if reply.action in self.actions else "other"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 from urllib.parse import quote, unquote, urlsplit
 
+from osg_site_iaas import journal
 from osg_site_iaas.ec2.backend.http import Cloud, Pool, RefusedError
 from osg_site_iaas.ec2.backend.kept import Networks
 from osg_site_iaas.ec2.errors import Ec2Error
@@ -34,6 +35,7 @@ from osg_site_iaas.ec2.metadata_callers import by_agent, by_proxy, came_through_
 from osg_site_iaas.ec2.store import Store
 
 LOG = logging.getLogger(__name__)
+ACCESS = logging.getLogger("osg_site_iaas.ec2.metadata.access")
 KEPT, KEPT_SECONDS = 2000, 10.0
 OWN = ("/health", "/metrics")
 KINDS = ("api", "meta-data", "user-data", "dynamic")  # what is counted by name; api is the session token
@@ -72,7 +74,7 @@ class MetadataDoor:
         self._settings = settings
         self._session = session
         self._store = store
-        self._asked = threading.local()  # clouds, of the request that a thread is about
+        self._asked = threading.local()  # clouds and server, of the request that a thread is about
         self._pool = pool or Pool(timeout=10.0)
         self._key = hmac.new(settings.secret.encode(), b"session tokens", hashlib.sha256).digest()
         self._kept: OrderedDict[str, tuple[float, Mapping[str, Node]]] = OrderedDict()
@@ -84,7 +86,9 @@ class MetadataDoor:
     def __call__(self, environ: Mapping[str, Any], start: Any) -> Iterable[bytes]:
         path = unquote(urlsplit(str(environ.get("RAW_URI") or environ.get("PATH_INFO") or "/")).path)
         method = str(environ["REQUEST_METHOD"])
-        started, self._asked.clouds = time.monotonic(), []
+        started, request_id = time.monotonic(), f"req-{uuid.uuid4()}"
+        self._asked.clouds, self._asked.server = [], ""
+        token = journal.request_id.set(request_id)
         try:
             status, body, extra = self._answer(method, path, environ)
         except (Ec2Error, RefusedError) as error:
@@ -93,18 +97,33 @@ class MetadataDoor:
         except Exception:
             LOG.exception("a metadata request failed")
             status, body, extra = 503, b"an internal error has occurred\n", []
+        finally:
+            journal.request_id.reset(token)
         headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body))), *extra]
         start(f"{status} {REASONS[status]}", headers)
-        self._count(path, status, time.monotonic() - started)
+        if path not in OWN:
+            self._tell(request_id, path, status, time.monotonic() - started)
         return [body]
 
-    def _count(self, path: str, status: int, seconds: float) -> None:
-        if self._store is None or path in OWN:
-            return
+    def _tell(self, request_id: str, path: str, status: int, seconds: float) -> None:
         kind = next((word for word in path.split("/")[2:3] if word in KINDS), "other")
         requests = sum(one.count for one in self._asked.clouds)
+        ACCESS.info(
+            "%s",
+            journal.line(
+                time=journal.stamp(),
+                request_id=request_id,
+                server=self._asked.server,
+                kind=kind,
+                path=path[:200],
+                status=status,
+                ms=round(seconds * 1000, 1),
+                requests=requests,
+            ),
+        )
         try:
-            self._store.count(kind, str(status), seconds, requests)
+            if self._store is not None:
+                self._store.count(kind, str(status), seconds, requests)
         except sqlite3.Error as error:  # a full disk must not cost an answer that is there
             LOG.error("the store cannot count: %s", error)
 
@@ -119,6 +138,7 @@ class MetadataDoor:
         if caller is None:
             return 403, b"not a request that Neutron has passed on\n", []
         server, project = caller.server, caller.project
+        self._asked.server = server
         if path.rstrip("/") == "/latest/api/token":
             return self._token(method, server, environ)
         if method != "GET":
@@ -179,7 +199,7 @@ class MetadataDoor:
                 urls[service] = str(url).rstrip("/")
         if "network" in urls and not urls["network"].endswith("/v2.0"):
             urls["network"] += "/v2.0"
-        cloud = Cloud(self._pool, self._session.get_token(), urls, f"req-{uuid.uuid4()}")
+        cloud = Cloud(self._pool, self._session.get_token(), urls, journal.request_id.get())
         self._asked.clouds.append(cloud)
         return cloud
 

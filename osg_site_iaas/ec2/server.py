@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from typing import Any, Callable, Mapping
 
+from osg_site_iaas import journal
 from osg_site_iaas.ec2.door import make_door
 from osg_site_iaas.ec2.settings import Settings
 from osg_site_iaas.ec2.wsgi import Application
@@ -85,13 +84,8 @@ def serve(settings: Settings) -> None:
     """Serve the EC2 API until SIGTERM. SiteError where gunicorn or the credential is missing."""
     sessions(settings)  # a credential that is not there is said before anything listens
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    access = logging.getLogger("osg_site_iaas.ec2.access")
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    access.handlers, access.propagate = [handler], False
-    for noisy in ("keystoneauth", "urllib3", "openstack"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    journal.set_up()
+    journal.events("osg_site_iaas.ec2.access")
     options = {
         "bind": settings.bind,
         "workers": settings.workers,

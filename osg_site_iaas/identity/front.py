@@ -14,7 +14,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity.trust import TrustDirectory
@@ -108,11 +108,23 @@ class Renewing:
         return self._files.certificate, self._files.key
 
 
-def server(app: Any, host: str, port: int, files: Files, *, threads: int = 16) -> Any:
-    """A cheroot server for a WSGI application, ready to ``start()``; SiteError if cheroot is not installed."""
+def server(
+    app: Any,
+    host: str,
+    port: int,
+    files: Files,
+    *,
+    threads: int = 16,
+    no_tls: Callable[[], None] = lambda: None,
+) -> Any:
+    """A cheroot server for a WSGI application, ready to ``start()``; SiteError if cheroot is not installed.
+
+    ``no_tls`` is called for each connection that ends in the handshake.
+    """
     try:
         wsgi: Any = importlib.import_module("cheroot.wsgi")
         builtin: Any = importlib.import_module("cheroot.ssl.builtin")
+        errors: Any = importlib.import_module("cheroot.errors")
     except ImportError as error:
         raise SiteError(
             "the Python front needs cheroot", todo="install python3-cheroot, or use Apache"
@@ -124,7 +136,8 @@ def server(app: Any, host: str, port: int, files: Files, *, threads: int = 16) -
             self.context = renewing.current()
             try:
                 return super().wrap(sock)
-            except (ssl.SSLError, OSError) as error:
+            except (OSError, errors.FatalSSLAlert, errors.NoSSLError) as error:
+                no_tls()
                 log.info("no TLS with %s: %s", _peer(sock), error)
                 raise
 

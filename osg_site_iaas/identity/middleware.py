@@ -33,6 +33,7 @@ _GENERAL = re.compile(r"(?:/v3)?/auth/tokens/?\Z")
 _LARGEST_BODY = 1 << 16  # bytes of a login
 _PREFIX = "OSG_SITE_"
 PROVIDER_ID = "osg_site_iaas.provider"  # the identity provider of a login that was let in
+OUTCOME = "osg_site_iaas.outcome"  # way in and what became of it, of each login that this door has judged
 _MOST = 20  # certificates of a chain
 
 Environ = dict[str, Any]
@@ -55,10 +56,10 @@ class GridIdentity:
         self._door: Optional[Door] = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        for name in [name for name in environ if name.startswith(_PREFIX) or name == PROVIDER_ID]:
+        for name in [name for name in environ if name.startswith(_PREFIX) or name in (PROVIDER_ID, OUTCOME)]:
             del environ[name]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        provider = asked_provider(path, environ)
+        provider, kind = asked_provider(path, environ), None
         if not (provider or path.endswith(welcome.PATH)) or (self._optional and not self._file.exists()):
             return self._app(environ, start_response)
         try:
@@ -70,11 +71,13 @@ class GridIdentity:
                 return self._app(environ, start_response)
             admitted = _enter(door, kind, provider, environ)
         except Refused as error:
+            environ[OUTCOME] = (kind or "other", "refused")
             log.warning(
                 "refused %s from=%s", error.log_line, printable(str(environ.get("REMOTE_ADDR", "-")), 60)
             )
             return _answer(start_response, "401 Unauthorized", error.line)
         except SiteError as error:
+            environ[OUTCOME] = (kind or "other", "unavailable")
             log.error("no login is possible: %s", error)
             line = "the site cannot verify credentials now; tell its administrators"
             return _answer(start_response, "503 Service Unavailable", line)
@@ -82,6 +85,7 @@ class GridIdentity:
         environ.pop("HTTP_AUTHORIZATION", None)
         environ.update(admitted.environment)
         environ[PROVIDER_ID] = provider
+        environ[OUTCOME] = (kind, "admitted")
         return self._app(environ, start_response)
 
     def _current_door(self) -> Door:

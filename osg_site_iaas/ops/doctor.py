@@ -24,6 +24,7 @@ TABLE: Mapping[str, Check] = {
     "certificates": grid.certificates,
     "authorities": grid.authorities,
     "revocation": grid.revocation,
+    "front": doors.front,
     "ec2": doors.ec2,
     "metadata": doors.metadata,
     "caches": doors.caches,

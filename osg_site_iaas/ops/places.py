@@ -19,6 +19,7 @@ class Places:
     state: Path = STATE
     grid: Path = GRID
     probe_config: Path = Path("/etc/gratia/openstack/ProbeConfig")
+    enabled: Path = Path("/etc/systemd/system/multi-user.target.wants")  # units that start with the host
 
     @property
     def identity(self) -> Path:
@@ -52,11 +53,11 @@ class Places:
         """Quotas and their use over time, for the status page."""
         return self.state / "status/history.jsonl"
 
-    def bind(self, service: str, default: str) -> str:
-        """Where a service listens that takes --bind in its OPTIONS."""
+    def bind(self, service: str, default: str, option: str = "--bind") -> str:
+        """Where a service listens that takes it as an option in its OPTIONS."""
         try:
             text = (self.etc / f"{service}.env").read_text(encoding="utf-8")
         except OSError:
             return default
-        found = re.search(r"--bind[ =]\"?([^\s\"]+)", text)
-        return found[1] if found else default
+        found = re.findall(rf"{option}[ =]\"?([^\s\"]+)", text)
+        return str(found[-1]) if found else default

@@ -18,6 +18,7 @@ from osg_site_iaas.ops.subject import QUICK, Subject
 
 CACHE_PORTS = {"squid": 3128, "xcache": 1094, "cvmfs": 80}
 METADATA = "127.0.0.1:8775"
+FRONT = "127.0.0.1:8790"  # where its unit has it tell of itself
 # Signed by nobody: whether Keystone is asked and says no is what is wanted.
 NOBODY = {
     "Action": "DescribeRegions",
@@ -52,6 +53,29 @@ def ec2(subject: Subject) -> Iterator[Finding]:
             f"is its entry {settings.cloud!r} in clouds.yaml good, and has it the role service? {unit}",
             url,
         )
+
+
+def front(subject: Subject) -> Iterator[Finding]:
+    """Keystone's front in Python answers, and could let grid credentials in."""
+    env = subject.places.etc / "front.env"
+    if not env.exists() and not (subject.places.enabled / "osg-site-iaas-front.service").exists():
+        raise NotHere("osg-site-iaas-front is not set up here (in Apache, Keystone's own log tells)")
+    url = f"http://{_reachable(subject.places.bind('front', FRONT, '--status'))}/health"
+    unit = "systemctl status osg-site-iaas-front; journalctl -u osg-site-iaas-front -n 50"
+    try:
+        answer = requests.get(url, timeout=QUICK)
+    except requests.RequestException as error:
+        yield Finding(f"does not answer: {_short(error)}", f"nobody can log in: {unit}", url)
+        return
+    if answer.status_code != 200:
+        yield Finding(f"cannot let grid credentials in: {_why(answer)}", unit, url)
+
+
+def _why(answer: requests.Response) -> str:
+    try:
+        return str(answer.json()["why"])
+    except (ValueError, LookupError, TypeError):
+        return f"/health answers {answer.status_code}"
 
 
 def metadata(subject: Subject) -> Iterator[Finding]:

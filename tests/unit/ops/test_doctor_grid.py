@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from osg_site_iaas.identity.watch import Counters, serve_status
 from osg_site_iaas.ops import doctor
 from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Result
 from osg_site_iaas.ops.places import Places
@@ -113,7 +114,7 @@ def test_a_ca_that_expired_or_lacks_its_policy_is_found(host: Host) -> None:
 def test_what_a_host_does_not_have_is_skipped_and_said(host: Host) -> None:
     host.places.identity.unlink()
     (host.places.grid / "hostcert.pem").unlink()
-    for check in ("certificates", "authorities", "revocation", "ec2", "metadata", "drift"):
+    for check in ("certificates", "authorities", "revocation", "front", "ec2", "metadata", "drift"):
         result = host.look(check)
         assert (result.state, bool(result.said)) == (SKIPPED, True), check
 
@@ -133,3 +134,18 @@ def test_a_secret_that_others_may_read_is_found(host: Host) -> None:
     assert finding.todo == f"chmod 0600 {host.places.secrets / 'metadata'}"
     (host.places.secrets / "metadata").chmod(0o600)
     assert host.look("secrets").state == OK
+
+
+def test_the_front_says_itself_what_keeps_credentials_out(host: Host) -> None:
+    wrong: list[str] = []
+    server = serve_status("127.0.0.1:0", Counters(), lambda: wrong[0] if wrong else None)
+    env = host.places.etc / "front.env"
+    env.write_text(f'OPTIONS="--port 5000 --status 127.0.0.1:{server.server_address[1]}"\n')
+    try:
+        assert host.look("front").state == OK
+        wrong.append("no CA can be read")
+        assert "cannot let grid credentials in: no CA can be read" in host.says("front")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "does not answer" in host.says("front")
