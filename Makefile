@@ -19,12 +19,11 @@ demo-down: $(RUN) ## stop what the demo left running
 	@$(BIN)/osg-site-iaas demo --down
 
 test: $(DEV) ## everything that takes under 25 minutes (SKIP="suite …" leaves suites out, and says so)
-	@scripts/distribution-packages molecule || true # the suite that needs them says what is missing
+	@scripts/distribution-packages test; scripts/distribution-packages molecule; true # a suite says what it lacks
 	@$(BIN)/python scripts/run_suites.py
 
 test-long: $(DEV) ## also what takes longer
-	@scripts/distribution-packages molecule || true
-	@scripts/distribution-packages long
+	@scripts/distribution-packages test; scripts/distribution-packages molecule; true
 	@$(BIN)/python scripts/run_suites.py --long
 
 molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (ROLE="ec2 client" for some)

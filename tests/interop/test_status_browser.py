@@ -20,7 +20,6 @@ import websocket
 from osg_site_iaas.ops.status.page import page
 from tests.status_picture import picture, samples
 
-pytestmark = pytest.mark.long
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 KEYS = {"Tab": 9, "Enter": 13}
 
@@ -95,7 +94,7 @@ class Browser:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        pytest.fail("no chromium on this machine: scripts/distribution-packages long", pytrace=False)
+        pytest.fail("no chromium on this machine: scripts/distribution-packages test", pytrace=False)
     profile = tmp_path_factory.mktemp("profile")
     words = [
         "--headless",
