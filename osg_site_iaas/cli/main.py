@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "examine the site: what is wrong, and what to do"),
     "status": ("status", "write the status page of the site"),
     "who": ("who", "who had an address at a time, deleted servers included"),
+    "backup": ("backup", "save what this host alone knows, in one archive"),
+    "restore": ("restore", "put back what a backup holds"),
     "accounting": ("accounting", "read usage, deliver records, audit them"),
     "sandbox": ("sandbox", "a real OpenStack on this machine, to rehearse and test"),
     "demo": ("demo", "the whole story, end to end, in the sandbox"),
