@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Sequence
 
@@ -15,6 +15,12 @@ from osg_site_iaas.errors import AccountingError
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS bundle (id INTEGER PRIMARY KEY, sent INTEGER NOT NULL, data BLOB NOT NULL)"
 )
+
+
+def months_before(now: datetime, months: int) -> datetime:
+    """The first instant of the month that was so many months ago."""
+    year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
+    return datetime(year, month + 1, 1, tzinfo=timezone.utc)
 
 
 class Archive:
@@ -61,11 +67,10 @@ class Archive:
 
     def prune(self, now: datetime, months: int) -> list[str]:
         """Delete whole months that ended more than ``months`` ago; their names."""
-        oldest = now.year * 12 + now.month - 1 - months
+        oldest = f"{months_before(now, months):%Y-%m}"
         gone = []
         for path in self.folder.glob("????-??.sqlite"):
-            year, month = (int(part) for part in path.stem.split("-"))
-            if year * 12 + month - 1 < oldest:
+            if path.stem < oldest:
                 for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
                     file.unlink(missing_ok=True)
                 gone.append(path.stem)

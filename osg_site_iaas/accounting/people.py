@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Iterable, Mapping, Optional
 
 from osg_site_iaas.accounting.owners import Name, Owners
@@ -14,6 +15,23 @@ from osg_site_iaas.declaration.model import Site
 def stored(store: Store, table: str) -> Mapping[str, Name]:
     """What is remembered of names, by id, without asking Keystone; ``table`` is project or user."""
     return {row["id"]: Name(row["name"], row["domain"]) for row in store.rows(f"SELECT * FROM {table}")}  # noqa: S608
+
+
+def forget(store: Store, before: datetime) -> int:
+    """Forget the names of users whose servers had all ended, and were accounted for, before a time; how many.
+
+    Whoever comes back is asked of Keystone again. Servers of that age lose the names that their owners gave them.
+    """
+    open_ = "SELECT 1 FROM slice WHERE server = server.id AND state IN ('new', 'held', 'poison')"
+    settled = f"ended < ? AND due IS NULL AND NOT EXISTS ({open_})"
+    limit = (int(before.timestamp()),)
+    with store.transaction() as db:
+        db.execute(f"UPDATE server SET name = '' WHERE name != '' AND {settled}", limit)  # noqa: S608
+        done = db.execute(
+            f"DELETE FROM user WHERE id NOT IN (SELECT user FROM server WHERE NOT ({settled}) OR ended IS NULL)",  # noqa: S608
+            limit,
+        )
+        return int(done.rowcount)
 
 
 class People:

@@ -13,7 +13,7 @@ from typing import Callable, ContextManager, Iterator, Mapping, Optional
 
 from osg_site_iaas.accounting import closing, metrics
 from osg_site_iaas.accounting import ledger as states
-from osg_site_iaas.accounting.archive import Archive
+from osg_site_iaas.accounting.archive import Archive, months_before
 from osg_site_iaas.accounting.deliver import Delivered, Delivery
 from osg_site_iaas.accounting.diagnostics import Diagnostics
 from osg_site_iaas.accounting.gratia_sender import ThroughGratia
@@ -22,7 +22,7 @@ from osg_site_iaas.accounting.model import DAY, epoch, iso
 from osg_site_iaas.accounting.nova import NovaApi
 from osg_site_iaas.accounting.nova_database import NovaDatabase
 from osg_site_iaas.accounting.observed import Observed
-from osg_site_iaas.accounting.people import People
+from osg_site_iaas.accounting.people import People, forget
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
 from osg_site_iaas.accounting.record import Owner
 from osg_site_iaas.accounting.send import Direct, Sender
@@ -302,5 +302,6 @@ class _Run:
             self._errors.append(
                 f"the collector refuses {done.refused} records: they are kept aside, see status"
             )
-        archive.prune(self._now, self._settings.archive_months)
+        if archive.prune(self._now, self._settings.archive_months):  # a month is gone: so are its people
+            forget(self._store, months_before(self._now, self._settings.archive_months))
         return done
