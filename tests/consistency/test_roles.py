@@ -74,3 +74,13 @@ def test_the_site_playbook_gives_roles_what_they_require_and_nothing_they_do_not
     of_roles = {name for name in given if name.partition("_")[0] in ROLES}
     assert of_roles - set(known) == set()
     assert {name for name, option in known.items() if option.get("required")} - set(given) == set()
+
+
+def test_no_name_of_a_variables_key_is_a_template_since_ansible_leaves_it_as_it_is():
+    def keys(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                yield from keys(inner)
+
+    assert [key for key in keys(read("playbooks/vars/hosts.yml")) if "{{" in str(key)] == []
