@@ -14,7 +14,11 @@ def overrides(site: Mapping[str, Any], metadata: Optional[str] = None) -> dict[s
 
     Logins by grid credentials need Keystone's ``mapped`` method, and a lifetime for the groups that they bring:
     without one EC2 keys and application credentials of members fail. The longest that is declared is taken; each
-    identity provider has its own, which goes before it.
+    identity provider has its own, which goes before it. ``openid`` is what kolla adds for a site's own federation, and
+    an override replaces its line as a whole.
+
+    The metadata agent is another one with OVN, and its file is there for either: kolla reads the one it runs. The door
+    speaks HTTP, whatever the cloud's own services do among themselves.
     """
     providers = site.get("identity_providers") or {}
     lifetimes = [one.get("authorization_ttl") or 0 for one in providers.values()]
@@ -22,7 +26,7 @@ def overrides(site: Mapping[str, Any], metadata: Optional[str] = None) -> dict[s
         # A cell that does not answer must be an error: an empty answer looks like servers that are gone.
         "nova.conf": {"api": {"list_records_by_skipping_down_cells": "false"}},
         "keystone.conf": {
-            "auth": {"methods": "external,password,token,oauth1,mapped,application_credential"},
+            "auth": {"methods": "external,password,token,oauth1,openid,mapped,application_credential"},
             **({"federation": {"default_authorization_ttl": str(max(lifetimes))}} if any(lifetimes) else {}),
         },
     }
@@ -30,9 +34,14 @@ def overrides(site: Mapping[str, Any], metadata: Optional[str] = None) -> dict[s
         host, _, port = metadata.rpartition(":")
         if not host or not port.isdigit():
             raise SiteError(f"{metadata!r} is no address of a metadata door", todo="write HOST:PORT")
-        files["neutron/metadata_agent.ini"] = {
-            "DEFAULT": {"nova_metadata_host": host.strip("[]"), "nova_metadata_port": port}
+        agent = {
+            "DEFAULT": {
+                "nova_metadata_host": host.strip("[]"),
+                "nova_metadata_port": port,
+                "nova_metadata_protocol": "http",
+            }
         }
+        files["neutron/metadata_agent.ini"] = files["neutron/neutron_ovn_metadata_agent.ini"] = agent
     return {name: _ini(sections) for name, sections in files.items()}
 
 

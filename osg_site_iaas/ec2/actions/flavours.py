@@ -118,12 +118,10 @@ def describe_instance_type_offerings(call: Call, parameters: Parameters) -> Answ
     kind = parameters.get("LocationType") or "region"
     if kind == "region":
         places = [call.settings.region]
-    elif kind in ("availability-zone", "availability-zone-id"):
+    elif kind == "availability-zone":
         places = sorted(zone["zoneName"] for zone in call.lookups.zones(call.cloud, call.project))
     else:
-        raise invalid_value(
-            "LocationType", kind, "It can be region, availability-zone or availability-zone-id"
-        )
+        raise invalid_value("LocationType", kind, "It can be region or availability-zone")
     every = [
         {"InstanceType": name, "LocationType": kind, "Location": place}
         for name in sorted(call.lookups.flavours(call.cloud, call.project))

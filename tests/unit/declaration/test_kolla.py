@@ -23,8 +23,13 @@ def told(site, *args):
 
 def test_guests_get_their_metadata_from_the_door_where_there_is_one():
     assert "neutron/metadata_agent.ini" not in told(SITE)
-    agent = told(SITE, "192.0.2.10:8775")["neutron/metadata_agent.ini"]["DEFAULT"]
-    assert dict(agent) == {"nova_metadata_host": "192.0.2.10", "nova_metadata_port": "8775"}
+    files = told(SITE, "192.0.2.10:8775")
+    for agent in ("metadata_agent", "neutron_ovn_metadata_agent"):
+        assert dict(files[f"neutron/{agent}.ini"]["DEFAULT"]) == {
+            "nova_metadata_host": "192.0.2.10",
+            "nova_metadata_port": "8775",
+            "nova_metadata_protocol": "http",
+        }
 
 
 def test_an_address_may_be_one_of_ipv6():
@@ -51,7 +56,7 @@ def test_a_site_without_lifetimes_leaves_it_to_keystone():
 
 def test_grid_logins_keep_the_other_methods():
     methods = told(SITE)["keystone.conf"]["auth"]["methods"].split(",")
-    assert {"mapped", "password", "token", "application_credential"} <= set(methods)
+    assert {"mapped", "password", "token", "application_credential", "openid"} <= set(methods)
 
 
 def test_a_cell_that_is_down_is_an_error():
