@@ -166,7 +166,7 @@ class Observed:
         at = one.sighting.at
         if row is None:
             quiet = _quiet(one)
-            past = one.ended is not None and one.ended <= self._start
+            past = self._is_past(one)
             number = db.execute(
                 "INSERT INTO server (uuid, project, user, name, image, created, launched, ended, updated,"
                 " actions_at, unread, alive, rendered, due) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
@@ -180,7 +180,8 @@ class Observed:
                     (number, one.created, one.launched),
                 )
             return True
-        if row["updated"] == at and row["ended"] == one.ended and row["actions_at"] > at + MARGIN:
+        sure = row["actions_at"] > at + MARGIN or _quiet(one) or self._is_past(one)
+        if sure and row["updated"] == at and row["ended"] == one.ended and not row["unread"]:
             return False  # read before, and nothing has happened since
         if row["vanished"]:
             one_ended = one.ended  # it is back, as after the restore of a database
@@ -188,11 +189,15 @@ class Observed:
             one_ended = row["ended"] if row["ended"] is not None else one.ended
         db.execute(
             "UPDATE server SET launched = coalesce(launched, ?), ended = ?, vanished = 0, updated = ?,"
-            " unread = 1, alive = max(alive, ?), due = 0 WHERE id = ?",
-            (one.launched, one_ended, max(row["updated"], at), read_at, row["id"]),
+            " unread = ?, alive = max(alive, ?), due = 0 WHERE id = ?",
+            (one.launched, one_ended, max(row["updated"], at), not self._is_past(one), read_at, row["id"]),
         )
         self._sight(db, row["id"], one.sighting)
         return True
+
+    def _is_past(self, one: Seen) -> bool:
+        """Whether nothing of the server is to be sent, so that its actions need not be known."""
+        return one.ended is not None and one.ended <= self._start
 
     def _sight(self, db: sqlite3.Connection, number: int, new: Sighting) -> None:
         row = db.execute(

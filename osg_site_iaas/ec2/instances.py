@@ -44,6 +44,11 @@ def moment(text: Optional[str]) -> Optional[datetime]:
     return parse_timestamp(str(text).partition(".")[0]) if text else None
 
 
+def stamp(at: Optional[datetime]) -> Optional[str]:
+    """A time as answers and filters have it."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.000Z" if at else None
+
+
 def reservation_id(server: Server) -> str:
     """The door writes its own on what it starts: Nova shows its own to administrators only."""
     kept = (server.get("metadata") or {}).get(marks.RESERVATION)
@@ -168,28 +173,42 @@ FILTERS: Table = {
     "affinity": lambda one: None,
     "architecture": lambda one: one["Architecture"],
     "availability-zone": lambda one: one["Placement"]["AvailabilityZone"],
+    "block-device-mapping.delete-on-termination": lambda one: [
+        m["Ebs"]["DeleteOnTermination"] for m in one["BlockDeviceMappings"]
+    ],
+    "block-device-mapping.device-name": lambda one: [m["DeviceName"] for m in one["BlockDeviceMappings"]],
+    "block-device-mapping.status": lambda one: [m["Ebs"]["Status"] for m in one["BlockDeviceMappings"]],
     "block-device-mapping.volume-id": lambda one: [m["Ebs"]["VolumeId"] for m in one["BlockDeviceMappings"]],
     "client-token": lambda one: one["ClientToken"],
     "dns-name": lambda one: one["PublicDnsName"],
+    "group-id": _each("SecurityGroups", "GroupId"),
+    "group-name": _each("SecurityGroups", "GroupName"),
     "hypervisor": lambda one: one["Hypervisor"],
     "image-id": lambda one: one["ImageId"],
     "instance-id": lambda one: one["InstanceId"],
     "instance-state-code": lambda one: one["State"]["Code"],
     "instance-state-name": lambda one: one["State"]["Name"],
+    "instance-lifecycle": lambda one: None,
     "instance-type": lambda one: one["InstanceType"],
     "instance.group-id": _each("SecurityGroups", "GroupId"),
     "instance.group-name": _each("SecurityGroups", "GroupName"),
     "ip-address": lambda one: one["PublicIpAddress"],
     "key-name": lambda one: one["KeyName"],
+    "kernel-id": lambda one: None,
     "launch-index": lambda one: one["AmiLaunchIndex"],
-    "launch-time": lambda one: f"{one['LaunchTime']:%Y-%m-%dT%H:%M:%S}.000Z" if one["LaunchTime"] else None,
+    "launch-time": lambda one: stamp(one["LaunchTime"]),
     "monitoring-state": lambda one: "disabled",
     "owner-id": lambda one: one["OwnerId"],
+    "platform": lambda one: None,
     "private-dns-name": lambda one: one["PrivateDnsName"],
     "private-ip-address": lambda one: one["PrivateIpAddress"],
+    "ramdisk-id": lambda one: None,
+    "reason": lambda one: one["StateTransitionReason"] or None,
     "reservation-id": lambda one: one["ReservationId"],
     "root-device-name": lambda one: one["RootDeviceName"],
     "root-device-type": lambda one: one["RootDeviceType"],
+    "source-dest-check": lambda one: one["SourceDestCheck"],
+    "spot-instance-request-id": lambda one: None,
     "state-reason-code": lambda one: (one["StateReason"] or {}).get("Code"),
     "subnet-id": lambda one: one["SubnetId"],
     "tenancy": lambda one: "default",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.ec2 import marks
-from osg_site_iaas.ec2.backend.kept import Networks
-from osg_site_iaas.ec2.errors import Ec2Error, combination, invalid_value, missing, not_found, unsupported
+from osg_site_iaas.ec2.errors import Ec2Error, invalid_value, missing, not_found
 from osg_site_iaas.ec2.ids import resolve
 from osg_site_iaas.ec2.protocol.parse import decode_base64
 
 USER_DATA = 16384  # bytes, as in EC2
+# volume types of EC2 that every site has: they are its default type
+USUAL = (None, "standard", "gp2", "gp3")
 ROOT = ("/dev/vda", "/dev/sda", "/dev/sda1", "/dev/xvda")
 
 
@@ -69,86 +70,6 @@ def group_ids(parameters: Mapping[str, Any], groups: Mapping[str, str]) -> list[
     return list(dict.fromkeys(chosen))
 
 
-def pick_network(networks: Networks, project: str, default: Optional[str]) -> Mapping[str, Any]:
-    """The network of a launch without a subnet: the site's default, else the project's only one, else the only one."""
-    usable = [
-        network
-        for network in networks.networks.values()
-        if not network.get("router:external") and network.get("subnets")
-    ]
-    for chosen in (
-        [one for one in usable if default is not None and one["name"] == default],
-        [one for one in usable if one.get("project_id") == project],
-        usable,
-    ):
-        if len(chosen) == 1:
-            return chosen[0]
-        if len(chosen) > 1:
-            raise combination("This project has several networks: name a subnet with SubnetId.")
-    raise Ec2Error("VPCIdNotSpecified", "This project has no network for instances.")
-
-
-def _on_subnet(networks: Networks, ec2_subnet: str, address: Optional[str]) -> dict[str, Any]:
-    subnet = networks.subnets[resolve("subnet", ec2_subnet, networks.subnets)]
-    siblings = [
-        one
-        for one in networks.subnets.values()
-        if one["network_id"] == subnet["network_id"] and one["ip_version"] == 4
-    ]
-    if len(siblings) > 1 and address is None:
-        raise unsupported(
-            f"The network of {ec2_subnet} has several IPv4 subnets: give a PrivateIpAddress or a network interface."
-        )
-    return {"uuid": subnet["network_id"], **({"fixed_ip": address} if address else {})}
-
-
-def interfaces(
-    parameters: Mapping[str, Any],
-    networks: Networks,
-    ports: Mapping[str, str],
-    project: str,
-    default: Optional[str],
-    count: int,
-) -> Any:
-    """Nova's ``networks``. ``ports`` is EC2 id → port id of the interfaces that the request names."""
-    address = parameters.get("PrivateIpAddress")
-    given = parameters.get("NetworkInterfaces") or ()
-    if address and count > 1:
-        raise combination("PrivateIpAddress can be given for one instance only.")
-    if given:
-        if parameters.get("SubnetId") or address:
-            raise combination(
-                "Network interfaces and an instance-level subnet ID or address cannot both be given."
-            )
-        out = []
-        for one in sorted(given, key=lambda one: one.get("DeviceIndex") or 0):
-            if one.get("NetworkInterfaceId"):
-                if count > 1:
-                    raise combination("A network interface can be given to one instance only.")
-                out.append({"port": ports[one["NetworkInterfaceId"]]})
-            elif one.get("SubnetId"):
-                out.append(_on_subnet(networks, one["SubnetId"], one.get("PrivateIpAddress")))
-            else:
-                out.append({"uuid": pick_network(networks, project, default)["id"]})
-        return out
-    if parameters.get("SubnetId"):
-        return [_on_subnet(networks, parameters["SubnetId"], address)]
-    if not networks.networks:
-        return "auto"
-    chosen = {"uuid": pick_network(networks, project, default)["id"]}
-    return [{**chosen, "fixed_ip": address} if address else chosen]
-
-
-def interface_groups(parameters: Mapping[str, Any], groups: Mapping[str, str]) -> list[str]:
-    """Groups given on the interfaces; all of an instance's interfaces share them here."""
-    sets = [tuple(one.get("Groups") or ()) for one in parameters.get("NetworkInterfaces") or ()]
-    if not any(sets):
-        return []
-    if len(set(sets)) > 1:
-        raise unsupported("The interfaces of one launch must have the same security groups in this cloud.")
-    return [resolve("sg", one, groups.values()) for one in sets[0]]
-
-
 def block_devices(
     mappings: Sequence[Mapping[str, Any]],
     image: str,
@@ -190,14 +111,15 @@ def block_devices(
         if not ebs:
             raise missing("BlockDeviceMapping.Ebs")
         deleted = ebs.get("DeleteOnTermination", True)
+        kind = {"volume_type": ebs["VolumeType"]} if ebs.get("VolumeType") not in USUAL else {}
         size, snapshot = ebs.get("VolumeSize"), ebs.get("SnapshotId")
         if device in ROOT:
             if not size and not snapshot:
-                if deleted:
+                if deleted and not kind:
                     continue
                 size = max(root_size, 1)
             changed = True
-            root.update(destination_type="volume", delete_on_termination=deleted)
+            root.update(destination_type="volume", delete_on_termination=deleted, **kind)
             if snapshot:
                 root.update(source_type="snapshot", uuid=snapshots[snapshot])
             if size:
@@ -212,6 +134,7 @@ def block_devices(
             "destination_type": "volume",
             "delete_on_termination": deleted,
             "device_name": device,
+            **kind,
         }
         if snapshot:
             extra["uuid"] = snapshots[snapshot]
@@ -225,14 +148,9 @@ def server_marks(
     parameters: Mapping[str, Any], digest: str, reservation: str
 ) -> tuple[dict[str, str], list[str]]:
     """(metadata, Nova tags) of the new servers."""
-    specifications = []
-    for one in parameters.get("TagSpecifications") or ():
-        kind = one.get("ResourceType")
-        made = any((m.get("Ebs") or {}) for m in parameters.get("BlockDeviceMappings") or ())
-        if kind == "volume" and not made:
-            continue  # there is none to tag
-        specifications.append(one)
-    metadata = marks.tags_as_metadata(marks.requested_tags(specifications, "instance"))
+    given = parameters.get("TagSpecifications")
+    metadata = marks.tags_as_metadata(marks.requested_tags(given, "instance", ("volume",)))
+    metadata.update(marks.volume_tags_as_metadata(marks.requested_tags(given, "volume", ("instance",))))
     metadata[marks.RESERVATION] = reservation
     if parameters["MaxCount"] > 1:
         metadata[marks.COUNT] = str(parameters["MaxCount"])

@@ -15,6 +15,10 @@ RESERVATION = f"{OWN}reservation"
 COUNT = f"{OWN}count"  # MaxCount of the RunInstances
 SHUTDOWN = f"{OWN}shutdown"  # InstanceInitiatedShutdownBehavior, where it is terminate
 PROTECTED = f"{OWN}protected"  # DisableApiTermination
+VOLUMES = f"{OWN}volumes"  # tags that the server's volumes are to have: pending, then tagged
+PENDING, TAGGED = "pending", "tagged"
+_VOLUME_KEY = f"{OWN}vk-"
+_VOLUME_VALUE = f"{OWN}vv-"
 _KEY = f"{OWN}k-"
 _VALUE = f"{OWN}v-"
 
@@ -68,17 +72,40 @@ def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(tags.items()))
 
 
+def volume_tags_as_metadata(tags: Mapping[str, str]) -> dict[str, str]:
+    """What a new server carries of the tags of volumes that Nova is yet to make: it takes none for them itself."""
+    metadata = {VOLUMES: PENDING} if tags else {}
+    for key, value in tags.items():
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        metadata.update({f"{_VOLUME_KEY}{digest}": key, f"{_VOLUME_VALUE}{digest}": value})
+    return metadata
+
+
+def volume_tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {
+        key: metadata.get(f"{_VOLUME_VALUE}{name[len(_VOLUME_KEY) :]}", "")
+        for name, key in metadata.items()
+        if name.startswith(_VOLUME_KEY)
+    }
+
+
 def as_ec2(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def requested_tags(specifications: Optional[list[dict[str, object]]], kind: str) -> dict[str, str]:
-    """The tags that a request's TagSpecifications ask for on this kind of resource."""
+def requested_tags(
+    specifications: Optional[list[dict[str, object]]], kind: str, others: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """The tags that a request's TagSpecifications ask for on this kind; a kind that is not served is an error."""
     tags: dict[str, str] = {}
     for one in specifications or ():
+        if one.get("ResourceType") in others:
+            continue
         if one.get("ResourceType") != kind:
             raise invalid_value(
-                "TagSpecification.ResourceType", one.get("ResourceType"), f"Only {kind} can be tagged here"
+                "TagSpecification.ResourceType",
+                one.get("ResourceType"),
+                f"Only {' and '.join((kind, *others))} can be tagged here",
             )
         listed = one.get("Tags")
         for tag in listed if isinstance(listed, list) else ():

@@ -88,6 +88,15 @@ TASKS: Mapping[str, State] = {
 }
 
 
+# A server on its way to another size or host may be switched off meanwhile: Nova's status does not tell.
+MOVING = ("RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING")
+SHUTDOWN = 4  # Nova's power state of a machine that is off
+
+
+def is_moving_while_off(server: Mapping[str, Any]) -> bool:
+    return server.get("status") in MOVING and server.get("OS-EXT-STS:power_state") == SHUTDOWN
+
+
 def failed_launch(server: Mapping[str, Any]) -> bool:
     """Whether the server is one that could not be started at all: ERROR, and it never ran."""
     return server.get("status") == "ERROR" and not server.get("OS-SRV-USG:launched_at")
@@ -112,4 +121,6 @@ def state_of(server: Mapping[str, Any]) -> State:
     task = TASKS.get(str(server.get("OS-EXT-STS:task_state") or ""))
     if task is not None and not (status == "ACTIVE" and task.name == "pending"):
         return task
+    if is_moving_while_off(server):
+        return State("stopped", USER)
     return STATUS.get(status, State("running"))

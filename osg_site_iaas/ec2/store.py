@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS token (project TEXT, token TEXT, digest TEXT, at REAL
 CREATE TABLE IF NOT EXISTS id (project TEXT, ec2 TEXT, openstack TEXT, PRIMARY KEY (project, ec2));
 CREATE TABLE IF NOT EXISTS changed (seq INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT, server TEXT,
                                     at REAL);
+CREATE TABLE IF NOT EXISTS unsettled (project TEXT, server TEXT, at REAL, PRIMARY KEY (project, server));
 CREATE TABLE IF NOT EXISTS gone (project TEXT, server TEXT, at REAL, document TEXT,
                                  PRIMARY KEY (project, server));
 CREATE TABLE IF NOT EXISTS version (project TEXT, kind TEXT, number INTEGER, PRIMARY KEY (project, kind));
@@ -157,6 +158,23 @@ class Store:
         """(newest number, servers) changed since the number ``after``."""
         rows = self._rows("SELECT seq, server FROM changed WHERE project = ? AND seq > ?", project, after)
         return max([after, *(row[0] for row in rows)]), sorted({row[1] for row in rows})
+
+    def unsettle(self, project: str, servers: Sequence[str]) -> None:
+        """New servers whose volumes are to be tagged when they are there."""
+        now = time.time()
+        with self._write() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO unsettled VALUES (?, ?, ?)", [(project, one, now) for one in servers]
+            )
+            connection.execute("DELETE FROM unsettled WHERE at < ?", (now - CHANGED_SECONDS,))
+
+    def settle(self, project: str, server: str) -> None:
+        with self._write() as connection:
+            connection.execute("DELETE FROM unsettled WHERE project = ? AND server = ?", (project, server))
+
+    def unsettled(self, project: str) -> list[str]:
+        rows = self._rows("SELECT server FROM unsettled WHERE project = ? ORDER BY at LIMIT 100", project)
+        return [str(row[0]) for row in rows]
 
     def bump(self, project: str, kind: str) -> None:
         """A kept list of this kind is out of date for every worker."""

@@ -37,7 +37,7 @@ MOST: dict[str, tuple[int, int]] = {
     "DescribeInstanceStatus": (5, 1),
     "DescribeInstanceTypeOfferings": (2, 0),
     "DescribeInstanceTypes": (1, 0),
-    "DescribeInstances": (5, 1),
+    "DescribeInstances": (6, 1),
     "DescribeInternetGateways": (4, 0),
     "DescribeKeyPairs": (1, 0),
     "DescribeNetworkInterfaces": (5, 0),
@@ -46,8 +46,8 @@ MOST: dict[str, tuple[int, int]] = {
     "DescribeSecurityGroups": (3, 0),
     "DescribeSnapshots": (1, 0),
     "DescribeSubnets": (2, 0),
-    "DescribeTags": (8, 0),
-    "DescribeVolumes": (1, 0),
+    "DescribeTags": (11, 0),
+    "DescribeVolumes": (4, 1),  # where volumes wait for their tags; else 1, as test_ec2_storage.py asserts
     "DescribeVpcs": (2, 0),
     "DetachVolume": (4, 0),
     "DisassociateAddress": (3, 0),
@@ -56,14 +56,17 @@ MOST: dict[str, tuple[int, int]] = {
     "GetPasswordData": (3, 0),
     "ImportKeyPair": (1, 0),
     "ModifyImageAttribute": (4, 1),
-    "ModifyInstanceAttribute": (5, 2),
+    "ModifyInstanceAttribute": (
+        85,
+        2,
+    ),  # looks each half second whether Nova has moved an instance of a new type
     "RebootInstances": (3, 1),
     "RegisterImage": (3, 0),
     "ReleaseAddress": (3, 0),
     "RevokeSecurityGroupEgress": (3, 2),
     "RevokeSecurityGroupIngress": (3, 2),
     "RunInstances": (9, 1),
-    "StartInstances": (3, 1),
+    "StartInstances": (83, 1),  # the same
     "StopInstances": (3, 1),
     "TerminateInstances": (3, 1),
 }

@@ -111,6 +111,34 @@ def test_the_cases_are_the_filters_that_are_served():
 
 
 @pytest.mark.parametrize("action", DESCRIBES)
+def test_all_filters_at_once_find_what_has_all_the_values_and_nothing_else(ec2, furnished, action):
+    """A filter that looks at another field loses the element; each by itself is tried in the long suite."""
+    _, identity, paths = DESCRIBES[action]
+    call = getattr(ec2, action)
+    whole = elements(action, call())
+    assert whole
+    has = {
+        text(jmespath.search(identity, one)): {
+            name: found for name, path in paths.items() if path and (found := values(path, one))
+        }
+        for one in whole
+    }
+    chosen = max(has, key=lambda key: len(has[key]))
+    wanted = {name: found[0] for name, found in has[chosen].items()}
+    same = {key for key, of in has.items() if all(wanted[name] in of.get(name, ()) for name in wanted)}
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    got = [ids(action, call(Filters=filters[at : at + 25])) for at in range(0, len(filters), 25)]
+    assert set.intersection(*got) == same
+    for name in (next(iter(paths)), *(name for name, path in paths.items() if path is None)):
+        assert elements(action, call(Filters=[{"Name": name, "Values": ["no-such-value"]}])) == []
+
+
+def ids(action: str, answer: Any) -> set[str]:
+    return {text(jmespath.search(DESCRIBES[action][1], one)) for one in elements(action, answer)}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", DESCRIBES)
 def test_a_filter_finds_what_has_the_value_and_nothing_else(box, ec2, furnished, action):
     if action in ("describe_volumes", "describe_snapshots") and "cinder" not in box.endpoints:
         pytest.fail("the sandbox has no Cinder", pytrace=False)
@@ -141,6 +169,9 @@ def test_values_are_alternatives_with_wildcards_and_filters_add_up(ec2, furnishe
     assert found(("tag:colour", ["r\\?d"])) == set(), "an escaped wildcard is the character"
 
 
+# what tells the elements of each paged call apart, or nearly
+KEYS = {"ImageId", "InstanceId", "InstanceType", "InternetGatewayId", "NetworkInterfaceId", "RouteTableId"}
+KEYS |= {"GroupId", "SnapshotId", "SubnetId", "ResourceId", "VolumeId", "VpcId"}
 UNPAGED = ("describe_addresses", "describe_availability_zones", "describe_key_pairs", "describe_regions")
 
 
@@ -153,6 +184,17 @@ def test_pages_together_are_the_whole(ec2, furnished, action):
             text(jmespath.search(identity, one)) for answer in answers for one in elements(action, answer)
         ]
 
+    whole = getattr(ec2, action)()
     pages = list(ec2.get_paginator(action).paginate(PaginationConfig={"PageSize": 5}))
     assert all(len(elements(action, page)) <= 5 for page in pages)
-    assert names(pages) == names([getattr(ec2, action)()])
+    assert names(pages) == names([whole])
+    # The pages of what passes a filter, here of all but one.
+    usual = ("availability-zone", "AvailabilityZone")
+    filtered, path = next(
+        ((name, path) for name, path in DESCRIBES[action][2].items() if path in KEYS), usual
+    )
+    every = [values(path, one)[0] for one in elements(action, whole)]
+    some = [{"Name": filtered, "Values": every[1:]}] if len(every) > 1 else []
+    pages = list(ec2.get_paginator(action).paginate(Filters=some, PaginationConfig={"PageSize": 5}))
+    assert [len(elements(action, page)) for page in pages[:-1]] == [5] * (len(pages) - 1)
+    assert names(pages) == names([getattr(ec2, action)(Filters=some)])

@@ -269,6 +269,9 @@ def test_quota_gives_up_to_max_count(ec2, vo, other_vo, admin, door):
 
     client, image = door.client(other_vo), make_image(other_vo, "quota")
     admin.set_compute_quotas(other_vo.project, instances=3)
+    with pytest.raises(ClientError, match="InstanceLimitExceeded"):
+        client.run_instances(ImageId=image, InstanceType="m1.tiny", MinCount=4, MaxCount=5)
+    assert list(other_vo.cloud.compute.servers()) == []
     answer = client.run_instances(ImageId=image, InstanceType="m1.tiny", MinCount=2, MaxCount=5)
     assert len(answer["Instances"]) == 3
     in_state(client, ids(answer), "running")  # Nova counts a server when its conductor has written it down

@@ -48,6 +48,7 @@ def test_a_volume_lives_its_life(cinder, ec2, running):
     assert (volume, running) == (attached["VolumeId"], attached["InstanceId"])
     on_instance = [{"Name": "attachment.instance-id", "Values": [running]}]
     (found,) = wait_for(lambda: ec2.describe_volumes(Filters=on_instance)["Volumes"])
+    assert backend_requests(ec2.describe_volumes()) == 1
     assert (found["State"], found["Attachments"][0]["State"]) == ("in-use", "attached")
     assert found["Attachments"][0]["Device"].startswith("/dev/")
     assert found["Tags"] == [{"Key": "Name", "Value": "data"}]

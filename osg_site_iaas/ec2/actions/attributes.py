@@ -7,9 +7,9 @@ from typing import Any, Mapping
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.describe import around, find_servers
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
-from osg_site_iaas.ec2.backend.http import RefusedError, translate
+from osg_site_iaas.ec2.actions.resizing import resize
 from osg_site_iaas.ec2.errors import Ec2Error, combination, invalid_value, missing, unsupported
-from osg_site_iaas.ec2.ids import ec2_id, resolve
+from osg_site_iaas.ec2.ids import resolve
 from osg_site_iaas.ec2.instances import instance
 from osg_site_iaas.ec2.states import state_of
 
@@ -103,8 +103,9 @@ def _change(parameters: Parameters) -> tuple[str, Any]:
 @action(
     "InstanceId Attribute Value DisableApiTermination.Value InstanceInitiatedShutdownBehavior.Value Groups"
     " InstanceType.Value",
-    requests="2; Groups 3 and one a change",
-    notes="InstanceType of a stopped instance, by Nova's resize, which the site's policy may have to confirm.",
+    requests="2; Groups 3 and one a change; InstanceType 4 and one for each half second that Nova takes",
+    notes="InstanceType of a stopped instance: Nova's resize, which the door confirms. The call waits up to 40 s,"
+    " after that StartInstances does.",
 )
 def modify_instance_attribute(call: Call, parameters: Parameters) -> Answer:
     member, value = _change(parameters)
@@ -118,7 +119,7 @@ def modify_instance_attribute(call: Call, parameters: Parameters) -> Answer:
             raise invalid_value("instanceInitiatedShutdownBehavior", value, "It must be stop or terminate")
         _mark(call, server, marks.SHUTDOWN, value if value == "terminate" else None)
     elif member == "InstanceType":
-        _resize(call, server, str(value))
+        resize(call, server, str(value))
     else:
         _groups(call, server, value)
     call.store.change(call.project, [server["id"]])
@@ -131,24 +132,6 @@ def _mark(call: Call, server: Mapping[str, Any], name: str, value: Any) -> None:
         call.cloud.request("POST", "compute", path, body={"metadata": {name: value}})
     elif name in server["metadata"]:
         call.cloud.request("DELETE", "compute", f"{path}/{name}")
-
-
-def _resize(call: Call, server: Mapping[str, Any], name: str) -> None:
-    if state_of(server).name != "stopped":
-        raise Ec2Error(
-            "IncorrectInstanceState",
-            f"The instance '{ec2_id('i', server['id'])}' is not in the 'stopped' state.",
-        )
-    flavours = call.lookups.flavours(call.cloud, call.project)
-    if name not in flavours:
-        raise invalid_value("instanceType", name[:60], "It is none of this cloud's")
-    try:
-        body = {"resize": {"flavorRef": flavours[name]["id"]}}
-        call.cloud.request("POST", "compute", f"/servers/{server['id']}/action", body=body)
-    except RefusedError as error:
-        if error.status in (400, 409):
-            raise Ec2Error("IncorrectInstanceState", error.message) from error
-        raise translate(error) from error
 
 
 def _groups(call: Call, server: Mapping[str, Any], given: Any) -> None:

@@ -12,7 +12,7 @@ from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, combination, invalid_value, missing
 from osg_site_iaas.ec2.filters import compile_filters
 from osg_site_iaas.ec2.ids import ec2_id
-from osg_site_iaas.ec2.launch import pick_network
+from osg_site_iaas.ec2.launch_network import pick_network
 
 REGION_FILTERS = {
     "region-name": lambda one: one["RegionName"],
@@ -45,13 +45,15 @@ def describe_regions(call: Call, parameters: Parameters) -> Answer:
 ZONE_FILTERS = {
     "region-name": lambda one: one["RegionName"],
     "state": lambda one: one["State"],
+    "opt-in-status": lambda one: one["OptInStatus"],
+    "zone-id": lambda one: one["ZoneId"],
     "zone-name": lambda one: one["ZoneName"],
     "zone-type": lambda one: "availability-zone",
 }
 
 
 @action(
-    "ZoneNames",
+    "ZoneNames ZoneIds",
     filters=ZONE_FILTERS,
     ignores={"AllAvailabilityZones": "all are listed"},
     requests="0 (kept for kept_seconds); first time 1",
@@ -70,10 +72,11 @@ def describe_availability_zones(call: Call, parameters: Parameters) -> Answer:
         for zone in sorted(call.lookups.zones(call.cloud, call.project), key=lambda one: str(one["zoneName"]))
     ]
     have = {one["ZoneName"] for one in every}
-    for name in parameters.get("ZoneNames") or ():
-        if name not in have:
-            raise invalid_value("ZoneName", name[:100], "There is no such zone")
-    wanted = set(parameters.get("ZoneNames") or have)
+    for asked in ("ZoneNames", "ZoneIds"):  # a zone's name is its id, too
+        for name in parameters.get(asked) or ():
+            if name not in have:
+                raise invalid_value(asked[:-1], name[:100], "There is no such zone")
+    wanted = set(parameters.get("ZoneNames") or have) & set(parameters.get("ZoneIds") or have)
     passes = compile_filters(parameters, ZONE_FILTERS)
     return {"AvailabilityZones": [one for one in every if one["ZoneName"] in wanted and passes(one)]}
 

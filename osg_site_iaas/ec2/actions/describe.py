@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence
 
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
+from osg_site_iaas.ec2.actions.volume_tags import tag_volumes_of, waiting
 from osg_site_iaas.ec2.backend.http import PAGE
 from osg_site_iaas.ec2.backend.servers import Document
 from osg_site_iaas.ec2.errors import not_found
@@ -55,6 +56,7 @@ def find_servers(call: Call, ids: Optional[Sequence[str]]) -> dict[str, Document
     failed = [server for server in live.values() if failed_launch(server)]
     if failed:
         call.views.delete_failed(call.cloud, call.project, failed)
+    tag_volumes_of(call, [server for server in live.values() if waiting(server)])
     # Only now: bringing the list up to date has buried what ended elsewhere, and it must be in one of the two.
     servers = {**call.store.buried(call.project), **live}
     if not ids:
@@ -87,6 +89,7 @@ def _singly(call: Call, ids: Sequence[str], loaded: bool) -> Optional[dict[str, 
         found[key] = document if document is not None else gone[key]
     failed = [server for server in found.values() if failed_launch(server) and server["id"] not in gone]
     call.views.delete_failed(call.cloud, call.project, failed)
+    tag_volumes_of(call, [server for server in found.values() if waiting(server)])
     return found
 
 
@@ -120,6 +123,7 @@ def _order(one: Mapping[str, Any]) -> str:
     "InstanceIds MaxResults NextToken",
     filters=FILTERS,
     tags=True,
+    only={"IncludeManagedResources": (False,)},
     requests="2 (changes, addresses); 0 within fresh_seconds; first time 5; one for each failed launch, once."
     " By id where no list is kept: 1 an instance up to 10, and 1 to find those that are not known yet",
     notes="No network interfaces: see DescribeNetworkInterfaces. Device names of volumes: see DescribeVolumes.",
@@ -181,6 +185,7 @@ def _status(server: Document) -> dict[str, Any]:
 @action(
     "InstanceIds IncludeAllInstances MaxResults NextToken",
     filters=STATUS_FILTERS,
+    only={"IncludeManagedResources": (False,)},
     requests="as DescribeInstances",
     notes="What Nova knows: the guest itself is not probed. No events.",
 )

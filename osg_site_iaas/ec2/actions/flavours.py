@@ -118,10 +118,12 @@ def describe_instance_type_offerings(call: Call, parameters: Parameters) -> Answ
     kind = parameters.get("LocationType") or "region"
     if kind == "region":
         places = [call.settings.region]
-    elif kind == "availability-zone":
+    elif kind in ("availability-zone", "availability-zone-id"):
         places = sorted(zone["zoneName"] for zone in call.lookups.zones(call.cloud, call.project))
     else:
-        raise invalid_value("LocationType", kind, "It can be region or availability-zone")
+        raise invalid_value(
+            "LocationType", kind, "It can be region, availability-zone or availability-zone-id"
+        )
     every = [
         {"InstanceType": name, "LocationType": kind, "Location": place}
         for name in sorted(call.lookups.flavours(call.cloud, call.project))

@@ -14,6 +14,7 @@ from osg_site_iaas.ec2.actions.volumes import TAGS, required
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, combination, invalid_value, missing, not_found, unsupported
 from osg_site_iaas.ec2.ids import ec2_id
+from osg_site_iaas.ec2.launch import USUAL
 
 TOKEN, DIGEST = (
     "ec2_token",
@@ -83,6 +84,7 @@ def _devices(call: Call, parameters: Parameters, root: str) -> list[dict[str, An
             "delete_on_termination": ebs.get("DeleteOnTermination", True),
             "snapshot_id": snapshots[snapshot] if snapshot else None,
             "volume_size": size,
+            "volume_type": None if ebs.get("VolumeType") in USUAL else ebs["VolumeType"],
         }
         devices.append({key: value for key, value in device.items() if value is not None})
     if not any(one.get("boot_index") == 0 and "snapshot_id" in one for one in devices):
@@ -96,12 +98,9 @@ def _devices(call: Call, parameters: Parameters, root: str) -> list[dict[str, An
 @action(
     "Name Description Architecture RootDeviceName BlockDeviceMappings.DeviceName"
     " BlockDeviceMappings.Ebs.SnapshotId BlockDeviceMappings.Ebs.VolumeSize"
-    f" BlockDeviceMappings.Ebs.DeleteOnTermination {TAGS}",
+    f" BlockDeviceMappings.Ebs.VolumeType BlockDeviceMappings.Ebs.DeleteOnTermination {TAGS}",
     only={"VirtualizationType": ("hvm",)},
-    ignores={
-        "EnaSupport": "there is no such adapter here",
-        "BlockDeviceMappings.Ebs.VolumeType": "the site's default type is used",
-    },
+    ignores={"EnaSupport": "there is no such adapter here"},
     requests="2, and 1 where a snapshot was not named before",
     notes="Of volume snapshots only. An ImageLocation is a manifest in S3, which Glance cannot read: upload the file"
     " with Glance.",

@@ -10,7 +10,7 @@ from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import image_id, listed
 from osg_site_iaas.ec2.backend.http import RefusedError
 from osg_site_iaas.ec2.errors import not_found
-from osg_site_iaas.ec2.filters import compile_filters, no_paging_with_ids, page
+from osg_site_iaas.ec2.filters import Table, compile_filters, no_paging_with_ids, page
 from osg_site_iaas.ec2.ids import check_id, ec2_id
 
 STATES = {
@@ -27,15 +27,26 @@ STATES = {
 TAG = "ec2tag:"  # an image property that is an EC2 tag
 KINDS = {"aki": "kernel", "ari": "ramdisk"}
 
-FILTERS = {
+
+def _devices(one: Mapping[str, Any], name: str) -> list[Any]:
+    return [mapping["Ebs"].get(name) for mapping in one["BlockDeviceMappings"]]
+
+
+FILTERS: Table = {
     "architecture": lambda one: one["Architecture"],
+    "block-device-mapping.delete-on-termination": lambda one: _devices(one, "DeleteOnTermination"),
+    "block-device-mapping.device-name": lambda one: [m["DeviceName"] for m in one["BlockDeviceMappings"]],
+    "block-device-mapping.snapshot-id": lambda one: _devices(one, "SnapshotId"),
+    "block-device-mapping.volume-size": lambda one: _devices(one, "VolumeSize"),
     "creation-date": lambda one: one["CreationDate"],
     "description": lambda one: one["Description"],
+    "ena-support": lambda one: False,
     "hypervisor": lambda one: one["Hypervisor"],
     "image-id": lambda one: one["ImageId"],
     "image-type": lambda one: one["ImageType"],
     "is-public": lambda one: one["Public"],
     "kernel-id": lambda one: one["KernelId"],
+    "manifest-location": lambda one: one["ImageLocation"],
     "name": lambda one: one["Name"],
     "owner-alias": lambda one: None,
     "owner-id": lambda one: one["OwnerId"],

@@ -8,11 +8,12 @@ from typing import Any, Callable, Mapping, Optional, Pattern
 from osg_site_iaas.ec2 import marks
 from osg_site_iaas.ec2.actions.describe import find_servers
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
+from osg_site_iaas.ec2.actions.resizing import settle
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.backend.servers import Document
 from osg_site_iaas.ec2.errors import Ec2Error, missing
 from osg_site_iaas.ec2.ids import ec2_id
-from osg_site_iaas.ec2.states import CODES, state_of
+from osg_site_iaas.ec2.states import CODES, is_moving_while_off, state_of
 
 
 def _wanted(call: Call, parameters: Parameters) -> dict[str, Document]:
@@ -123,12 +124,18 @@ START: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@action("InstanceIds", requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)")
+@action(
+    "InstanceIds",
+    requests="1 an instance, and 1 or 2 to read them (up to 10 where no list is kept)",
+    notes="One whose change of type waits to be confirmed in Nova is confirmed.",
+)
 def start_instances(call: Call, parameters: Parameters) -> Answer:
     servers = _wanted(call, parameters)
     work, changes = {}, []
     for key, server in servers.items():
         before = state_of(server).name
+        if is_moving_while_off(server):
+            server = settle(call, server)
         if before == "stopped" and server["status"] in START:
             work[key] = _post(call, server, START[server["status"]], "started")
             changes.append(_change(server, "pending"))

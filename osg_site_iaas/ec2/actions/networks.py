@@ -10,7 +10,7 @@ from osg_site_iaas.ec2.actions.resolve import listed
 from osg_site_iaas.ec2.errors import Ec2Error, not_found
 from osg_site_iaas.ec2.filters import Table, compile_filters, page
 from osg_site_iaas.ec2.ids import check_id, ec2_id
-from osg_site_iaas.ec2.launch import pick_network
+from osg_site_iaas.ec2.launch_network import pick_network
 
 Found = list[dict[str, Any]]
 
@@ -60,6 +60,7 @@ def _default(call: Call) -> str:
 VPC_FILTERS: Table = {
     "cidr": lambda one: one["CidrBlock"],
     "cidr-block-association.cidr-block": lambda one: [b["CidrBlock"] for b in one["CidrBlockAssociationSet"]],
+    "dhcp-options-id": lambda one: one["DhcpOptionsId"],
     "is-default": lambda one: one["IsDefault"],
     "isDefault": lambda one: one["IsDefault"],
     "owner-id": lambda one: one["OwnerId"],
@@ -102,10 +103,14 @@ def describe_vpcs(call: Call, parameters: Parameters) -> Answer:
 
 SUBNET_FILTERS: Table = {
     "availability-zone": lambda one: one["AvailabilityZone"],
+    "available-ip-address-count": lambda one: one["AvailableIpAddressCount"],
     "availabilityZone": lambda one: one["AvailabilityZone"],
     "cidr": lambda one: one["CidrBlock"],
     "cidr-block": lambda one: one["CidrBlock"],
+    "cidrBlock": lambda one: one["CidrBlock"],
     "default-for-az": lambda one: one["DefaultForAz"],
+    "defaultForAz": lambda one: one["DefaultForAz"],
+    "map-public-ip-on-launch": lambda one: one["MapPublicIpOnLaunch"],
     "owner-id": lambda one: one["OwnerId"],
     "state": lambda one: "available",
     "subnet-id": lambda one: one["SubnetId"],
@@ -148,15 +153,22 @@ def describe_subnets(call: Call, parameters: Parameters) -> Answer:
 
 INTERFACE_FILTERS: Table = {
     "addresses.private-ip-address": lambda one: [a["PrivateIpAddress"] for a in one["PrivateIpAddresses"]],
+    "addresses.primary": lambda one: [a["Primary"] for a in one["PrivateIpAddresses"]],
+    "association.allocation-id": lambda one: (one.get("Association") or {}).get("AllocationId"),
+    "association.association-id": lambda one: (one.get("Association") or {}).get("AssociationId"),
     "association.public-ip": lambda one: (one.get("Association") or {}).get("PublicIp"),
     "attachment.instance-id": lambda one: (one.get("Attachment") or {}).get("InstanceId"),
+    "attachment.status": lambda one: (one.get("Attachment") or {}).get("Status"),
     "description": lambda one: one["Description"],
     "group-id": lambda one: [group["GroupId"] for group in one["Groups"]],
     "group-name": lambda one: [group["GroupName"] for group in one["Groups"]],
+    "interface-type": lambda one: one["InterfaceType"],
     "mac-address": lambda one: one["MacAddress"],
     "network-interface-id": lambda one: one["NetworkInterfaceId"],
     "owner-id": lambda one: one["OwnerId"],
     "private-ip-address": lambda one: one["PrivateIpAddress"],
+    "requester-managed": lambda one: one["RequesterManaged"],
+    "source-dest-check": lambda one: one["SourceDestCheck"],
     "status": lambda one: one["Status"],
     "subnet-id": lambda one: one["SubnetId"],
     "vpc-id": lambda one: one["VpcId"],
@@ -213,6 +225,7 @@ def _interface(
     "NetworkInterfaceIds MaxResults NextToken",
     filters=INTERFACE_FILTERS,
     tags=True,
+    only={"IncludeManagedResources": (False,)},
     requests="2",
     notes="Ports of the project. DeviceIndex is always 0.",
 )

@@ -21,12 +21,11 @@ from osg_site_iaas.ec2.launch import (
     block_devices,
     counts,
     group_ids,
-    interface_groups,
-    interfaces,
     new_reservation,
     server_marks,
     user_data,
 )
+from osg_site_iaas.ec2.launch_network import check_interfaces, interface_groups, interfaces
 
 # How much longer than usual a kept list does for a launch: Nova refuses what is gone, and then all are read anew.
 DAY = 24 * 3600.0
@@ -37,6 +36,7 @@ ClientToken InstanceInitiatedShutdownBehavior DisableApiTermination Placement.Av
 TagSpecifications.ResourceType TagSpecifications.Tags.Key TagSpecifications.Tags.Value
 BlockDeviceMappings.DeviceName BlockDeviceMappings.VirtualName BlockDeviceMappings.NoDevice
 BlockDeviceMappings.Ebs.VolumeSize BlockDeviceMappings.Ebs.SnapshotId BlockDeviceMappings.Ebs.DeleteOnTermination
+BlockDeviceMappings.Ebs.VolumeType
 NetworkInterfaces.DeviceIndex NetworkInterfaces.SubnetId NetworkInterfaces.Groups
 NetworkInterfaces.NetworkInterfaceId NetworkInterfaces.PrivateIpAddress
 """
@@ -52,10 +52,10 @@ NetworkInterfaces.NetworkInterfaceId NetworkInterfaces.PrivateIpAddress
         "NetworkInterfaces.DeleteOnTermination": (True,),
         "DisableApiStop": (False,),
     },
-    ignores={"BlockDeviceMappings.Ebs.VolumeType": "the site's default type is used"},
     requests="1 for one instance, 2 for several; 1 more with a ClientToken",
     notes="Nova starts from MinCount to MaxCount as the quota allows, or none. A later failure of an instance makes"
-    " it terminated, and it is deleted. Without InstanceType m1.small, or the smallest. Tags for instances only.",
+    " it terminated, and it is deleted. Without InstanceType m1.small, or the smallest. Tags for instances and their"
+    " volumes; the volumes have theirs when the instance runs and is described. VolumeType as in CreateVolume.",
 )
 def run_instances(call: Call, parameters: Parameters) -> Answer:
     counts(parameters)
@@ -100,6 +100,7 @@ def _resolve(call: Call, parameters: Parameters, digest: str) -> Launch:
     if not parameters.get("ImageId"):
         raise missing("ImageId")
     minimum, maximum = counts(parameters)
+    check_interfaces(parameters)
     data = user_data(parameters)
     reservation = new_reservation()
     metadata, tags = server_marks(parameters, digest, reservation)
@@ -116,7 +117,7 @@ def _resolve(call: Call, parameters: Parameters, digest: str) -> Launch:
         int(flavour.get("OS-FLV-EXT-DATA:ephemeral") or 0),
         int(flavour["disk"]),
     )
-    chosen = group_ids(parameters, groups) or interface_groups(parameters, groups)
+    chosen = interface_groups(parameters, groups) or group_ids(parameters, groups)
     given = [one.get("NetworkInterfaceId") for one in parameters.get("NetworkInterfaces") or ()]
     server: dict[str, Any] = {
         "name": _name(metadata),
@@ -171,6 +172,8 @@ def _launch(call: Call, parameters: Parameters, digest: str) -> list[Document]:
     servers = [_document(call, launch, parameters, one) for one in listed]
     call.store.remember(call.project, {ec2_id("i", one["id"]): one["id"] for one in servers})
     call.store.change(call.project, [one["id"] for one in servers])
+    if marks.VOLUMES in launch.server["metadata"]:
+        call.store.unsettle(call.project, [one["id"] for one in servers])
     return servers
 
 
@@ -208,6 +211,8 @@ def _refusal(error: RefusedError, parameters: Parameters) -> Ec2Error:
             return not_found("key", str(parameters.get("KeyName")))
         if "image" in lower and ("find" in lower or "could not be found" in lower):
             return not_found("ami", str(parameters["ImageId"]))
+        if "volume type" in lower or "volume_type" in lower:
+            return invalid_value("VolumeType", "", text)
         if "availability zone" in lower:
             return invalid_value(
                 "availabilityZone", (parameters.get("Placement") or {}).get("AvailabilityZone"), text

@@ -12,7 +12,7 @@ from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, not_found
 from osg_site_iaas.ec2.filters import Table
 from osg_site_iaas.ec2.ids import ec2_id
-from osg_site_iaas.ec2.instances import moment
+from osg_site_iaas.ec2.instances import moment, stamp
 
 STATES = {"available": "completed", "creating": "pending", "backing-up": "pending", "deleting": "pending"}
 
@@ -22,7 +22,7 @@ FILTERS: Table = {
     "owner-id": lambda one: one["OwnerId"],
     "progress": lambda one: one["Progress"],
     "snapshot-id": lambda one: one["SnapshotId"],
-    "start-time": lambda one: f"{one['StartTime']:%Y-%m-%dT%H:%M:%S}.000Z" if one["StartTime"] else None,
+    "start-time": lambda one: stamp(one["StartTime"]),
     "status": lambda one: one["State"],
     "volume-id": lambda one: one["VolumeId"],
     "volume-size": lambda one: one["VolumeSize"],

@@ -10,6 +10,7 @@ from osg_site_iaas.ec2.actions.describe import find_servers
 from osg_site_iaas.ec2.actions.images import TAG, tags_of_image
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import listed, openstack_id
+from osg_site_iaas.ec2.actions.volume_tags import tag_new_volumes
 from osg_site_iaas.ec2.backend.http import RefusedError
 from osg_site_iaas.ec2.errors import Ec2Error, missing, not_found, unsupported
 from osg_site_iaas.ec2.filters import Table, compile_filters, given_filters, page
@@ -209,6 +210,8 @@ def _tagged(call: Call, prefix: str) -> dict[str, Mapping[str, str]]:
     if prefix in ("vol", "snap"):
         if not call.cloud.has("volume"):
             return {}
+        if prefix == "vol":
+            tag_new_volumes(call)
         found = listed(call, prefix)
         return {ec2_id(prefix, one["id"]): marks.tags_of(one.get("metadata") or {}) for one in found}
     if prefix == "ami":
@@ -229,10 +232,11 @@ def _tagged(call: Call, prefix: str) -> dict[str, Mapping[str, str]]:
 @action(
     "MaxResults NextToken",
     filters=FILTERS,
+    tags=True,
     requests="up to 7; a filter for resource types or ids asks only for those",
 )
 def describe_tags(call: Call, parameters: Parameters) -> Answer:
-    passes = compile_filters(parameters, FILTERS)
+    passes = compile_filters(parameters, FILTERS, lambda one: {one["Key"]: one["Value"]})
     prefixes = set(TYPES)
     for name, values in given_filters(parameters):
         plain = not any(set(value) & set("*?\\") for value in values)

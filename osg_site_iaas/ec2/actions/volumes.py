@@ -9,11 +9,13 @@ from osg_site_iaas.ec2.actions.describe import find_servers
 from osg_site_iaas.ec2.actions.once import mismatch, once
 from osg_site_iaas.ec2.actions.registry import Answer, Call, Parameters, action
 from osg_site_iaas.ec2.actions.resolve import listed, openstack_id
+from osg_site_iaas.ec2.actions.volume_tags import tag_new_volumes
 from osg_site_iaas.ec2.backend.http import RefusedError, translate
 from osg_site_iaas.ec2.errors import Ec2Error, combination, missing, not_found
 from osg_site_iaas.ec2.filters import Table, compile_filters, no_paging_with_ids, page
 from osg_site_iaas.ec2.ids import check_id, ec2_id
-from osg_site_iaas.ec2.instances import moment
+from osg_site_iaas.ec2.instances import moment, stamp
+from osg_site_iaas.ec2.launch import USUAL
 
 STATES = {
     "available": "available",
@@ -39,7 +41,9 @@ FILTERS: Table = {
     "attachment.instance-id": lambda one: [a["InstanceId"] for a in one["Attachments"]],
     "attachment.status": lambda one: [a["State"] for a in one["Attachments"]],
     "availability-zone": lambda one: one["AvailabilityZone"],
+    "create-time": lambda one: stamp(one["CreateTime"]),
     "encrypted": lambda one: one["Encrypted"],
+    "multi-attach-enabled": lambda one: one["MultiAttachEnabled"],
     "size": lambda one: one["Size"],
     "snapshot-id": lambda one: one["SnapshotId"],
     "status": lambda one: one["State"],
@@ -104,8 +108,15 @@ def chosen(
     return page(parameters, every, lambda one: str(one[field]))
 
 
-@action("VolumeIds MaxResults NextToken", filters=FILTERS, tags=True, requests="1")
+@action(
+    "VolumeIds MaxResults NextToken",
+    filters=FILTERS,
+    tags=True,
+    only={"IncludeManagedResources": (False,)},
+    requests="1; after a RunInstances that tags volumes 1 to look at it, and once 1 a volume and 1 more",
+)
 def describe_volumes(call: Call, parameters: Parameters) -> Answer:
+    tag_new_volumes(call)
     every = [as_ec2(one) for one in listed(call, "vol")]
     found, token = chosen(parameters, every, "vol", "VolumeIds", "VolumeId", FILTERS)
     return {"Volumes": found, "NextToken": token}
@@ -151,7 +162,7 @@ def _make(call: Call, parameters: Parameters, digest: str) -> dict[str, Any]:
         "name": tags.get("Name"),
         "snapshot_id": openstack_id(call, "snap", snapshot) if snapshot else None,
         "availability_zone": parameters.get("AvailabilityZone"),
-        "volume_type": None if kind in (None, "standard", "gp2", "gp3") else kind,
+        "volume_type": None if kind in USUAL else kind,
         "metadata": metadata,
     }
     sent = {"volume": {key: value for key, value in body.items() if value is not None}}

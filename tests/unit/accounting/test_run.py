@@ -248,3 +248,33 @@ def test_what_ended_before_the_start_date_costs_nothing_more(world: World) -> No
     with Store(world.settings.folder, readonly=True) as store:
         assert store.number("SELECT count(*) FROM server WHERE due IS NOT NULL OR unread") == 0
         assert store.number("SELECT count(*) FROM server") == len(told)
+
+
+def test_a_first_run_that_breaks_off_costs_no_more_the_second_time(world: World) -> None:
+    told = steady()
+    world.live(told)
+    start = BASE + 2 * DAY
+    later = [life for life in told if life.ended is not None and life.ended > start]
+
+    def broken(what: str) -> None:
+        if what == "actions":
+            raise SiteError("Nova is down")
+
+    world.nova.fault = broken
+    assert not world.run(END + HOUR, start=start).ok
+    world.nova.fault = None
+    world.nova.asked.clear()
+    assert world.run(END + 2 * HOUR, start=start).ok
+    assert world.nova.asked["actions"] == len(later)
+
+
+def test_a_server_that_is_seen_again_as_it_started_costs_no_request(world: World) -> None:
+    (life,) = [life for life in steady(60) if life.steps[0].finish < life.steps[1].start - 4 * HOUR][:1]
+    world.live([life])
+    started = life.steps[0].finish
+    for now in (started + 30, started + 90, started + HOUR):  # so soon that its row is read again
+        assert world.run(now).ok
+    assert world.nova.asked["actions"] == 0
+    assert world.run(END + HOUR).ok
+    assert world.nova.asked["actions"] == 1
+    assert world.core_seconds() == dict(expected([life]))
