@@ -6,25 +6,26 @@
   osg-site-iaas doctor --bundle support.tar.gz            an archive for those who help, without secrets or names
 
 What a host does not have is skipped, and said: run it on the controller, and on each host with a door. Nothing is
-changed anywhere. Exit code 0: all is well. 2: findings. 1: it could not be examined.
+changed anywhere. Exit code 0: all is well. 2: findings. 1: none, but something (`?`) could not be examined.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops import bundle, doctor, why
-from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Result
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, UNKNOWN, Result
 from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
 
-SIGNS = {OK: "ok", FOUND: "LOOK", SKIPPED: "-"}
-STYLES = {OK: "create", FOUND: "problem", SKIPPED: "unmanaged"}
+SIGNS = {OK: "ok", FOUND: "LOOK", SKIPPED: "-", UNKNOWN: "?"}
+STYLES = {OK: "create", FOUND: "problem", SKIPPED: "unmanaged", UNKNOWN: "problem"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def subject_of(args: argparse.Namespace) -> Subject:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 if all is well, 2 with findings."""
+    """0 if all is well, 2 with findings, 1 without but where something could not be looked at."""
     subject = subject_of(args)
     if args.vo or args.image or args.flavour:
         return _why(args, subject)
@@ -93,16 +94,18 @@ def run(args: argparse.Namespace) -> int:
         for result in results:
             _show(result)
         found = sum(len(result.findings) for result in results)
-        made = sum(result.state != SKIPPED for result in results)
+        states = Counter(result.state for result in results)
         print(
-            f"{made} checks made, {len(results) - made} skipped: {found or 'no'} finding{'s' * (found != 1)}"
+            f"{states[OK] + states[FOUND]} checks made, {states[SKIPPED]} skipped, {states[UNKNOWN]} could not be made:"
+            f" {found or 'no'} finding{'s' * (found != 1)}"
         )
     if args.bundle:
         members = bundle.write(args.bundle, subject, results)
         terminal.say(
             f"wrote {args.bundle}: {len(members)} files. Secrets and names are taken out; look before you send it."
         )
-    return 2 if any(result.state == FOUND for result in results) else 0
+    came_out = {result.state for result in results}
+    return 2 if FOUND in came_out else 1 if UNKNOWN in came_out else 0
 
 
 def _show(result: Result) -> None:

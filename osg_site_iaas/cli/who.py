@@ -9,6 +9,9 @@ days (--keep-days) after their end: address, server, project, user, name of its 
 else about people is kept for this; docs/security.md says what is kept where. A server that lived less than the time
 between two looks may have been missed: those that could have had the address are then listed as possible.
 
+What happened after the last look is unknown, so a question about a later time looks first (--no-look: not); where that
+cannot be done, the answer says "perhaps".
+
 Exit code 0: somebody is named. 2: nobody is known to have had it. 1: an error.
 """
 
@@ -18,9 +21,9 @@ import argparse
 import dataclasses
 import ipaddress
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 from osg_site_iaas import journal
 from osg_site_iaas.cli import terminal
@@ -31,9 +34,11 @@ from osg_site_iaas.identity.logins import Login, Logins
 from osg_site_iaas.ops.addresses.ask import Answer, Found, ask
 from osg_site_iaas.ops.addresses.observe import look
 from osg_site_iaas.ops.addresses.store import Store
+from osg_site_iaas.ops.finding import NotHere
 from osg_site_iaas.ops.subject import Subject
 
 KEEP_DAYS = 180
+SKEW = timedelta(minutes=1)  # by which somebody else's clock may be ahead
 MOST = 10  # possible servers that are printed
 
 
@@ -62,6 +67,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="with --observe: for how long (default: %(default)s)",
     )
     parser.add_argument(
+        "--no-look",
+        action="store_true",
+        help="do not look, even if the question is about what came after the last one",
+    )
+    parser.add_argument(
         "--logins",
         type=Path,
         metavar="FILE",
@@ -79,11 +89,16 @@ def run(args: argparse.Namespace) -> int:
     if not args.ip:
         raise SiteError("which address?", todo="--ip 192.0.2.17 --at 2026-11-20T14:05Z")
     try:
-        ip = str(ipaddress.ip_address(args.ip))
+        ip = address(args.ip)
     except ValueError as error:
         raise SiteError(f"{args.ip!r} is no address", todo="--ip 192.0.2.17, or --ip 2001:db8::17") from error
     at = moment(args.at) if args.at else subject.now
+    if at > subject.now + SKEW:
+        raise SiteError(
+            f"{args.at} is in the future", todo="UTC is meant unless the time says otherwise, as +01:00 does"
+        )
     site = subject.declared()
+    why_not = None if args.no_look else _look_first(args, subject, at)
     with Store(subject.places.addresses, readonly=True) as store:
         found = ask(store, site, _logins(args.logins, subject), ip, int(at.timestamp()))
     if args.json:
@@ -91,7 +106,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in words(found, ip, at):
             terminal.show_text(line, "")
+        if why_not:
+            terminal.show_text(f"      and it could not be looked now: {why_not}", "")
     return 0 if found.answers else 2
+
+
+def address(text: str) -> str:
+    """An address as Neutron writes it, an IPv4 one that came in IPv6's clothes too; ValueError for none."""
+    found = ipaddress.ip_address(text.strip())
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
 
 
 def moment(text: str) -> datetime:
@@ -117,7 +141,7 @@ def words(found: Found, ip: str, at: datetime) -> Iterator[str]:
             yield f"  {one.server.name} ({one.server.uuid}), VO {one.vo or '-'}, user {one.who.user}"
     if found.looked is None or found.looked < at.timestamp():
         last = _time(found.looked) if found.looked else "never"
-        yield f"note: addresses were last looked at {last}, before that time"
+        yield f"note: addresses were last looked at {last}, before that time: somebody else may have had it then"
 
 
 def _about(one: Answer) -> Iterator[str]:
@@ -126,7 +150,7 @@ def _about(one: Answer) -> Iterator[str]:
         end = f"gone at {_time(had.gone)}" if had.gone else "not seen to be gone"
         yield f"  address   {had.kind}, network {had.network}; seen {_time(had.first)} to {_time(had.last)}, {end}"
         if not one.sure:
-            yield f"            it may have had it since {_time(had.earliest)}: it was not looked at just then"
+            yield f"            it may have had it from {_time(had.earliest)} on: it was not looked at just then"
     ended = f"deleted {_time(one.server.ended)}" if one.server.ended else "not deleted, as far as is known"
     yield f"  server    created {_time(one.server.created)}, {ended}"
     yield f"  VO        {one.vo or 'none of site.yml'} (project {one.project})"
@@ -142,6 +166,23 @@ def _about(one: Answer) -> Iterator[str]:
         yield f"  came with {', '.join(who.fqans)}; last login {who.last_login}"
     yield f"  EC2 keys  {', '.join(one.ec2_keys) or 'none known'}"
     yield f"  key pair  {one.server.key_pair or 'none'}"
+
+
+def _look_first(args: argparse.Namespace, subject: Subject, at: datetime) -> Optional[str]:
+    """Look now if the last look was before the time in question; why it could not be done, or None."""
+    try:
+        with Store(subject.places.addresses, readonly=True) as store:
+            looked = store.note("looked")
+        if looked is not None and looked >= int(at.timestamp()):
+            return None
+        cloud, error = subject.login()
+        if error is not None:
+            return error.what
+        with Store(subject.places.addresses) as store:
+            look(cloud, store, subject.now, keep_days=args.keep_days)
+    except (SiteError, NotHere) as error:
+        return str(error).splitlines()[0]
+    return None
 
 
 def _observe(args: argparse.Namespace, subject: Subject) -> int:

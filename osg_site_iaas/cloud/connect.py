@@ -73,6 +73,7 @@ class Cloud:
         self.name = name
         self.region = region
         self.interface = interface
+        self.attempts = ATTEMPTS  # 1 for who would rather know that it does not answer
         self.requests: Counter[str] = Counter()
         self._overrides = dict(endpoints or {})
         self._endpoints: dict[str, Optional[str]] = {}
@@ -148,7 +149,7 @@ class Cloud:
         stream = "data" in arguments
         if stream:  # it cannot be sent twice, and a new login would do that
             arguments["allow_reauth"] = False
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self.attempts + 1):
             self.requests[service] += 1
             try:
                 answer = self.session.request(url, method, **arguments)
@@ -156,7 +157,7 @@ class Cloud:
                 lost = isinstance(error, ksa.RetriableConnectionFailure)
                 # a POST of which nothing is known may have made something: the next plan will tell
                 again = lost and not stream and (method != "POST" or _never_sent(error))
-                if not again or attempt == ATTEMPTS:
+                if not again or attempt == self.attempts:
                     raise CloudError(
                         f"{service}: {method} {path}: {_words(error)}",
                         todo=f"check that {url.split('?')[0]} answers, then run the same command again",
@@ -166,7 +167,7 @@ class Cloud:
                 again = answer.status_code in BUSY and not stream
                 if method == "POST" and answer.status_code != 429:
                     again = False
-                if not again or attempt == ATTEMPTS:
+                if not again or attempt == self.attempts:
                     return answer
                 asked = str(answer.headers.get("Retry-After", ""))
                 pause, why = float(asked) if asked.isdigit() else 0.0, str(answer.status_code)

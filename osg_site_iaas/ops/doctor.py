@@ -6,8 +6,9 @@ import logging
 from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from osg_site_iaas.errors import SiteError
+from osg_site_iaas.identity.refused import printable
 from osg_site_iaas.ops.checks import cloud, doors, grid, local
-from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Finding, NotHere, Result
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, UNKNOWN, Finding, NotHere, NotKnown, Result
 from osg_site_iaas.ops.subject import Subject
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ TABLE: Mapping[str, Check] = {
     "clock": cloud.clock,
     "services": cloud.services,
     "mapping": cloud.mapping,
+    "strangers": cloud.strangers,
     "quotas": cloud.quotas,
     "certificates": grid.certificates,
     "authorities": grid.authorities,
@@ -58,11 +60,18 @@ def _result(name: str, check: Check, subject: Subject) -> Result:
         findings.extend(check(subject))
     except NotHere as error:
         if not findings:
-            return Result(name, SKIPPED, str(error))
+            return Result(name, UNKNOWN if isinstance(error, NotKnown) else SKIPPED, str(error))
     except SiteError as error:
         findings.append(Finding(error.what, error.todo or "mend it, then run doctor again", error.where))
     except PermissionError as error:
-        return Result(name, SKIPPED, f"{error.filename} may not be read: run this as root", tuple(findings))
+        state = FOUND if findings else UNKNOWN
+        return Result(name, state, f"{error.filename} may not be read: run this as root", tuple(findings))
+    except Exception as error:  # of one check: the others are made all the same
+        log.debug("%s failed", name, exc_info=True)
+        what = f"this could not be examined: {type(error).__name__}: {printable(str(error), 300)}"
+        findings.append(
+            Finding(what, "look at what it names; if that is in order, report this with doctor --bundle")
+        )
     if findings:
         return Result(name, FOUND, findings=tuple(findings))
     return Result(name, OK, says(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-OK, FOUND, SKIPPED = "ok", "found", "skipped"
+OK, FOUND, SKIPPED, UNKNOWN = "ok", "found", "skipped", "unknown"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Result:
     """How one check came out. ``said`` is a line of what was seen, or why it was skipped."""
 
     check: str
-    state: str  # ok, found, skipped
+    state: str  # ok, found, skipped, unknown
     said: str = ""
     findings: tuple[Finding, ...] = ()
 
@@ -39,7 +39,11 @@ class Result:
 
 
 class NotHere(Exception):
-    """The check has nothing to look at on this host, or cannot now; the text says why."""
+    """The check has nothing to look at on this host; the text says why."""
+
+
+class NotKnown(NotHere):
+    """It has, but cannot look at it now; the text says why."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import VO, Site
+from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops.finding import Step
 from osg_site_iaas.ops.usage import of_project
 
 GIB = 1 << 30
+CANDIDATES = "1.22"  # of Placement's API: traits that a host must not have
 SAID = "2.61"  # of Nova's API: flavours with their extra specs
 
 
@@ -89,13 +91,22 @@ def _hosts(cloud: Cloud, flavour: Mapping[str, Any]) -> Iterator[Step]:
         return
     if not cloud.has("placement"):
         return
-    query = urlencode({"resources": _resources(flavour), "limit": 1})
-    answer = cloud.get("placement", f"/allocation_candidates?{query}", version="1.18")
+    query = urlencode({"resources": _resources(flavour), "limit": 1, **_required(flavour)})
+    try:
+        answer = cloud.get("placement", f"/allocation_candidates?{query}", version=CANDIDATES)
+    except SiteError as error:
+        yield Step(
+            f"Placement cannot look for a host for a {flavour['name']}: {error.what}",
+            True,
+            f"its extra specs name what no host has: openstack flavor show {flavour['name']}",
+        )
+        return
     if answer["allocation_requests"]:
         yield Step(f"a host has room for a {flavour['name']} ({len(up)} hosts are up)")
     else:
         yield Step(
-            f"none of {len(up)} hosts that are up has room for a {flavour['name']}",
+            f"none of {len(up)} hosts that are up has room for a {flavour['name']}"
+            + (f" with {', '.join(_required(flavour).values())}" if _required(flavour) else ""),
             True,
             "wait until servers end, add hosts, or look for allocations that nobody holds: nova-manage placement audit",
         )
@@ -115,12 +126,24 @@ def _resources(flavour: Mapping[str, Any]) -> str:
     return ",".join(f"{name}:{amount}" for name, amount in sorted(wanted.items()) if amount)
 
 
+def _required(flavour: Mapping[str, Any]) -> dict[str, str]:
+    """The traits that a host must have, or (with !) must not, in Placement's words."""
+    specs = (flavour.get("extra_specs") or {}).items()
+    signs = {"required": "", "forbidden": "!"}
+    traits = [
+        signs[str(value)] + key.partition(":")[2]
+        for key, value in specs
+        if key.startswith("trait:") and value in signs
+    ]
+    return {"required": ",".join(sorted(traits))} if traits else {}
+
+
 def network(cloud: Cloud, project: str, vo: VO) -> Iterator[Step]:
     if not cloud.has("network"):
         return
     networks = cloud.get(
         "network",
-        "/networks?fields=id&fields=name&fields=shared&fields=project_id&fields=subnets&fields=router:external",
+        "/networks?fields=id&fields=name&fields=shared&fields=project_id&fields=subnets&fields=router:external&fields=admin_state_up",
     )["networks"]
     usable = [
         one
@@ -129,7 +152,15 @@ def network(cloud: Cloud, project: str, vo: VO) -> Iterator[Step]:
         and one["subnets"]
         and not one.get("router:external")
     ]
-    if usable:
+    down = [one for one in usable if not one.get("admin_state_up", True)]
+    usable = [one for one in usable if one not in down]
+    if down and not usable:
+        yield Step(
+            f"its networks are switched off: {', '.join(sorted(one['name'] for one in down)[:5])}",
+            True,
+            "openstack network set --enable NAME",
+        )
+    elif usable:
         yield Step(f"it can be plugged into {', '.join(sorted(one['name'] for one in usable)[:5])}")
     else:
         yield Step(

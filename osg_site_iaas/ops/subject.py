@@ -11,11 +11,12 @@ from osg_site_iaas.cloud.connect import Cloud, connect
 from osg_site_iaas.declaration.load import load
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.ops.finding import NotHere
+from osg_site_iaas.ops.finding import NotKnown
 from osg_site_iaas.ops.places import Places
 
 T = TypeVar("T")
 QUICK = 15  # seconds for an answer that only tells whether somebody is there
+PATIENT = 30  # seconds for any other: an examination tells of a service that hangs, and does not wait for it
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Subject:
     _kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def site(self) -> Site:
-        """The declaration; NotHere where it cannot be read, which one check reports."""
+        """The declaration; NotKnown where it cannot be read, which one check reports."""
         return self._once("site", lambda: load(self.file), "site.yml cannot be used: see `declaration`")
 
     def declared(self) -> Site:
@@ -37,7 +38,7 @@ class Subject:
         return load(self.file)
 
     def cloud(self) -> Cloud:
-        """A session that is logged in; NotHere where Keystone lets nobody in, which one check reports."""
+        """A session that is logged in; NotKnown where Keystone lets nobody in, which one check reports."""
         return self._once("cloud", self._log_in, "there is no login to OpenStack: see `keystone`")
 
     def projects(self) -> Mapping[str, str]:
@@ -62,6 +63,7 @@ class Subject:
             interface=site.cloud.endpoint_type,
             workers=self.workers,
         )
+        cloud.session.timeout, cloud.attempts = PATIENT, 1
         try:
             cloud.login()
         except SiteError as error:
@@ -82,6 +84,6 @@ class Subject:
                 self._kept[name] = error
         found = self._kept[name]
         if isinstance(found, SiteError):
-            raise NotHere(otherwise) from found
+            raise NotKnown(otherwise) from found
         result: T = found
         return result

@@ -46,7 +46,15 @@ def explain(
                 f"osg-site-iaas apply {site.file}",
             ),
         ]
-    image = _image(cloud, image_name)
+    steps.extend(_enabled(cloud, project, vo))
+    images = _images(cloud, image_name)
+    image = next((one for one in images if _usable(cloud, project, one)), images[0] if images else None)
+    if len(images) > 1 and image is not None:
+        steps.append(
+            Step(
+                f"{len(images)} images are called {image_name}, so clients want an id: this is about {image['id']}"
+            )
+        )
     steps.extend(_image_steps(cloud, project, image_name, image))
     flavours, wrong = room.flavours(cloud, project, flavour_name)
     steps.extend(wrong)
@@ -111,16 +119,38 @@ def _let_in(subject: Subject, site: Site, vo: VO) -> Iterator[Step]:
         yield Step(f"{conflict.ref}: {conflict.why}", True, conflict.todo)
 
 
-def _image(cloud: Cloud, name: str) -> Optional[Mapping[str, Any]]:
-    """An image by id, by name, or by the id that the EC2 door gives it."""
+def _enabled(cloud: Cloud, project: str, vo: VO) -> Iterator[Step]:
+    """Whether Keystone gives tokens for the project: it may have been disabled by hand in an emergency."""
+    found = cloud.get("identity", f"/projects/{project}")["project"]
+    if not found.get("enabled", True):
+        yield Step(
+            f"the project {vo.project} is disabled in Keystone",
+            True,
+            f"openstack project set --enable {project}, or `enabled: true` in site.yml, when the VO may come back",
+        )
+
+
+def _images(cloud: Cloud, name: str) -> list[Mapping[str, Any]]:
+    """Images by id, by name (there may be several), or by the id that the EC2 door gives."""
     if not name.startswith("ami-"):
         try:
-            found: Mapping[str, Any] = cloud.get("image", f"/images/{quote(name)}")
-            return found
-        except SiteError:
+            return [cloud.get("image", f"/images/{quote(name)}")]
+        except (Missing, Forbidden):
             pass
-        named = cloud.get("image", f"/images?name={quote(name)}&os_hidden=false&visibility=all")["images"]
-        return dict(named[0]) if named else None
+        return list(
+            cloud.get("image", f"/images?name={quote(name)}&os_hidden=false&visibility=all")["images"]
+        )
+    found = _by_ec2_id(cloud, name)
+    return [found] if found is not None else []
+
+
+def _usable(cloud: Cloud, project: str, image: Mapping[str, Any]) -> bool:
+    return image["status"] == "active" and not any(
+        step.prevents for step in _image_steps(cloud, project, "", image)
+    )
+
+
+def _by_ec2_id(cloud: Cloud, name: str) -> Optional[Mapping[str, Any]]:
     start, path = name[len("ami-") :], "/images?limit=1000&visibility=all"
     while path:
         page = cloud.get("image", path)

@@ -48,12 +48,16 @@ def found(rig: Rig, *checks: str, clouds: Any = None) -> dict[str, str]:
         finally:
             rig.clouds = before
     results = ran.data["results"]
-    assert ran.code == (2 if any(result["findings"] for result in results) else 0)
+    assert ran.code == (2 if any(result["findings"] for result in results) else 1 if unknown(ran) else 0)
     return {
         result["check"]: " | ".join(one["what"] for one in result["findings"])
         for result in results
         if result["findings"]
     }
+
+
+def unknown(ran: Ran) -> list[str]:
+    return [result["check"] for result in ran.data["results"] if result["state"] == "unknown"]
 
 
 def why(rig: Rig, image: str, *words: str, vo: str = "cms") -> tuple[bool, str]:
@@ -74,13 +78,38 @@ def altered(rig: Rig, name: str, **changes: Any) -> Path:
 
 
 def test_a_site_that_is_well_has_no_findings(site: Rig) -> None:
-    assert found(site, "declaration", "keystone", "clock", "services", "mapping", "quotas") == {}
+    assert found(site, "declaration", "keystone", "clock", "services", "mapping", "strangers", "quotas") == {}
+
+
+def test_who_got_in_by_hand_is_found(site: Rig) -> None:
+    hand, project = site.hand, site.project("cms")
+    user = hand.post("identity", "/users", {"user": {"name": f"intruder-{site.tag}"}})["user"]["id"]
+    role = hand.get("identity", "/roles?name=member")["roles"][0]["id"]
+    hand.send("PUT", "identity", f"/projects/{project}/users/{user}/roles/{role}")
+    try:
+        said = found(site, "strangers")["strangers"]
+        assert f"intruder-{site.tag}" in said
+        assert "is not of site.yml" in said
+    finally:
+        hand.send("DELETE", "identity", f"/users/{user}")
+    assert found(site, "strangers") == {}
+
+
+def test_a_vo_that_was_disabled_in_an_emergency_is_found_and_cannot_start_anything(site: Rig) -> None:
+    hand, project = site.hand, site.project("cms")
+    hand.send("PATCH", "identity", f"/projects/{project}", json={"project": {"enabled": False}})
+    try:
+        assert "project cms was disabled by hand" in found(site, "mapping")["mapping"]
+        assert "the project cms is disabled in Keystone" in why(site, "any")[1]
+    finally:
+        hand.send("PATCH", "identity", f"/projects/{project}", json={"project": {"enabled": True}})
 
 
 def test_a_keystone_that_is_away_is_one_finding_and_the_rest_is_skipped(site: Rig) -> None:
     clouds = altered(site, "away", auth={"auth_url": "http://127.0.0.1:9/v3"})
     said = found(site, "keystone", "services", "quotas", clouds=clouds)
     assert list(said) == ["keystone"]
+    assert found(site, "services", "quotas", clouds=clouds) == {}  # which is not called well: exit code 1
     assert "cannot log in" in said["keystone"]
 
 
@@ -144,6 +173,9 @@ def test_why_a_vo_cannot_start_an_image_is_told_reason_by_reason(site: Rig) -> N
         hand.send("PATCH", "image", f"/images/{image}", json=steps, headers=patch)
 
     change("/visibility", "community")
+    twin = hand.post("image", "/images", {**body, "disk_format": "qcow2"})["id"]
+    assert "private to another project" not in why(site, name)[1]
+    hand.send("DELETE", "image", f"/images/{twin}")
     flavour = f"{site.tag}.small"
     assert why(site, name, "--flavour", flavour)[1] == f"{flavour} has 64 MiB, the image needs 128"
     assert why(site, name, "--flavour", "no.such")[1] == "Nova has no flavour no.such"
@@ -153,6 +185,24 @@ def test_why_a_vo_cannot_start_an_image_is_told_reason_by_reason(site: Rig) -> N
     (site.folder / "bans.yml").write_text("- vo: cms\n  reason: ticket 42\n")
     assert "the VO is banned: vo cms (ticket 42)" in why(site, name)[1]
     (site.folder / "bans.yml").unlink()
+
+    odd = f"{site.tag}.odd"
+    flavor = {"name": odd, "vcpus": 1, "ram": 64, "disk": 1}
+    key = hand.post("compute", "/flavors", {"flavor": flavor})["flavor"]["id"]
+    specs = f"/flavors/{key}/os-extra_specs"
+    hand.post("compute", specs, {"extra_specs": {"trait:HW_CPU_X86_AVX512F": "required"}})
+    assert f"has room for a {odd} with HW_CPU_X86_AVX512F" in why(site, name, "--flavour", odd)[1]
+    hand.post("compute", specs, {"extra_specs": {"resources:CUSTOM_NOPE": "1"}})
+    assert f"Placement cannot look for a host for a {odd}" in why(site, name, "--flavour", odd)[1]
+    hand.send("DELETE", "compute", f"/flavors/{key}")
+    network = hand.get("network", f"/networks?name={site.tag}-net")["networks"][0]["id"]
+    for up in (False, True):
+        hand.send("PUT", "network", f"/networks/{network}", json={"network": {"admin_state_up": up}})
+        steps = doctor(site, "--vo", "cms", "--image", name).data["steps"]
+        plugs = " ".join(
+            step["what"] for step in steps if "plugged" in step["what"] or "switched off" in step["what"]
+        )
+        assert (f"{site.tag}-net" in plugs and "plugged" in plugs) is up
 
     # a quota that a server has used up
     flavours = hand.get("compute", "/flavors/detail?is_public=none")["flavors"]

@@ -51,7 +51,7 @@ class Found:
 
 def ask(store: Store, site: Site, logins: Iterable[Login], ip: str, at: int) -> Found:
     """Who had ``ip`` at a time, sure answers first."""
-    logins = tuple(logins)
+    logins, looked = tuple(logins), store.note("looked")
     answers = []
     for row in store.rows(
         "SELECT * FROM address WHERE ip = ? AND earliest <= ? AND (gone IS NULL OR gone >= ?)", (ip, at, at)
@@ -60,24 +60,27 @@ def ask(store: Store, site: Site, logins: Iterable[Login], ip: str, at: int) -> 
         server = _server(store, had.server)
         if server.created > at or (server.ended is not None and server.ended < at):
             continue
-        answers.append(_answer(store, site, logins, server, had, sure=_sure(had, server, at)))
+        answers.append(_answer(store, site, logins, server, had, sure=_sure(had, server, at, looked or 0)))
     possible = store.rows(
         "SELECT * FROM server WHERE created <= ? AND (ended IS NULL OR ended >= ?)"
         " AND NOT EXISTS (SELECT 1 FROM address WHERE server = uuid)",
         (at, at),
     )
     return Found(
-        store.note("looked"),
+        looked,
         tuple(sorted(answers, key=lambda one: not one.sure)),
         tuple(_answer(store, site, logins, Server(*tuple(row)), None, sure=False) for row in possible),
     )
 
 
-def _sure(had: Had, server: Server, at: int) -> bool:
-    """Whether it was seen before and after; a fixed address comes and goes with its server, which Nova dates."""
+def _sure(had: Had, server: Server, at: int, looked: int) -> bool:
+    """Whether it was seen before and after; a fixed address comes and goes with its server, which Nova dates.
+
+    Of what has happened since the last look nothing is known: the address may be somebody else's by now.
+    """
     first, last = had.first, had.last
     if had.gone is None and server.ended is None:
-        last = max(last, at)
+        last = max(last, min(at, looked))
     if had.kind == "fixed":
         if had.earliest == server.created:
             first = server.created

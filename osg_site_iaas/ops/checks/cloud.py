@@ -11,12 +11,14 @@ from typing import Iterator
 from keystoneauth1 import exceptions as ksa
 
 from osg_site_iaas.cloud.connect import SERVICES, Cloud, Forbidden, Missing
-from osg_site_iaas.cloud.observe import observe, plan
+from osg_site_iaas.cloud.kinds import BY_NAME, RULES
+from osg_site_iaas.cloud.observe import desired, observe, plan
 from osg_site_iaas.cloud.scope import Scope
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops.finding import Finding
 from osg_site_iaas.ops.subject import QUICK, Subject
 from osg_site_iaas.ops.usage import usage
+from osg_site_iaas.plan.model import Ref
 
 ALLOWED_SKEW = 60  # seconds; signatures are good for 300, and nodes of the cloud differ among themselves
 FULL = 0.95  # of a quota
@@ -143,6 +145,42 @@ def mapping(subject: Subject) -> Iterator[Finding]:
         yield Finding(f"apply would {named}{more}", f"osg-site-iaas apply {subject.file}", str(site.file))
     for conflict in made.conflicts:
         yield Finding(f"{conflict.ref}: {conflict.why}", conflict.todo)
+    for item in made.left:
+        if item.attrs.get("enabled") is False:
+            yield Finding(
+                f"{item.ref} was disabled by hand, and stays so",
+                "enable it by hand, or write `enabled: true` in site.yml, when it is to work again",
+            )
+
+
+def strangers(subject: Subject) -> Iterator[Finding]:
+    """Nobody was let in by hand beside site.yml: no member of our groups, no role on our projects."""
+    site, cloud = subject.site(), subject.cloud()
+    kinds = [
+        BY_NAME[name] for name in ("domain", "project", "group", "user", "group_member", "role_assignment")
+    ]
+    world = observe(cloud, site, workers=subject.workers, kinds=kinds, secrets=False)
+    wanted = {item.ref for item in desired(site, kinds)}
+    for item in world.seen:
+        if RULES[item.ref.kind].grants and not item.ours and not item.other and item.ref not in wanted:
+            yield Finding(
+                f"{item.ref}{_called(cloud, item.ref)} is not of site.yml",
+                "is it meant? Then declare it; if not, take it away by hand: osg-site-iaas plan --unmanaged lists all",
+            )
+
+
+def _called(cloud: Cloud, ref: Ref) -> str:
+    """The name of a user of another domain, of which a plan shows the id."""
+    number = next(
+        (part.rpartition("/")[2] for part in ref.key if re.fullmatch(r"(user/)?[0-9a-f]{32}", part)), None
+    )
+    if number is None:
+        return ""
+    try:
+        user = cloud.get("identity", f"/users/{number}")["user"]
+    except SiteError:
+        return ""
+    return f" ({user['name']}, domain {user['domain_id']})"
 
 
 def quotas(subject: Subject) -> Iterator[Finding]:

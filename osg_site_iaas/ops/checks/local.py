@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pwd
 import shutil
 import stat
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
+from osg_site_iaas.accounting.probeconfig import read_attributes
+from osg_site_iaas.cloud.kinds import RULES
 from osg_site_iaas.declaration.load import load
 from osg_site_iaas.errors import DeclarationError, SiteError
+from osg_site_iaas.identity import settings as identity_settings
 from osg_site_iaas.mapping import bans
 from osg_site_iaas.mapping.table import Table, unreachable
 from osg_site_iaas.ops.finding import Finding, NotHere
@@ -44,7 +49,13 @@ def disk(subject: Subject) -> Iterator[Finding]:
         if not folder.exists() or folder.stat().st_dev in seen:
             continue
         seen.add(folder.stat().st_dev)
-        usage = shutil.disk_usage(folder)
+        usage, nodes = shutil.disk_usage(folder), os.statvfs(folder)
+        if nodes.f_files and nodes.f_favail < nodes.f_files * LEAST_FREE / 5:
+            yield Finding(
+                f"{nodes.f_favail} of {nodes.f_files} files can still be made",
+                "remove files that nobody needs: df -i",
+                str(folder),
+            )
         if usage.free < min(LEAST_BYTES, usage.total * LEAST_FREE):
             yield Finding(
                 f"{usage.free >> 20} MiB are free of {usage.total >> 20} MiB",
@@ -54,19 +65,65 @@ def disk(subject: Subject) -> Iterator[Finding]:
 
 
 def secrets(subject: Subject) -> Iterator[Finding]:
-    """Nobody but their owner may read the files that hold secrets."""
-    folders = {subject.places.clouds, subject.places.secrets}
+    """Nobody but their owner, or root, may read the files that hold secrets, or write where they lie."""
+    looked = 0
+    for path in dict.fromkeys(_secret_files(subject)):
+        looked += 1
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            yield Finding("it leads to nothing", f"remove it, or make what it names: ls -l {path}", str(path))
+            continue
+        mode, right = stat.S_IMODE(found.st_mode), "0700" if path.is_dir() else "0600"
+        if mode & 0o077 and not (path.is_dir() and path == subject.places.etc):
+            yield Finding(f"has mode {mode:04o}: others may read it", f"chmod {right} {path}", str(path))
+        elif found.st_uid not in (0, os.geteuid(), _owner(path.parent)):
+            who = _named(found.st_uid)
+            yield Finding(f"belongs to {who}, who may read it", f"chown root: {path}", str(path))
+    if not looked:
+        raise NotHere("no file of secrets is on this host")
+
+
+def _secret_files(subject: Subject) -> Iterator[Path]:
+    """Folders of secrets with all that is below, and single files elsewhere: keys, logins, records of people."""
+    places = subject.places
+    folders = [places.clouds, places.secrets]
     with contextlib.suppress(NotHere):
-        folders.add(subject.site().cloud.secrets)
-    present = [folder for folder in folders if folder.is_dir()]
-    if not present:
-        raise NotHere("no folder of secrets is on this host")
-    for folder in sorted(present):
-        for path in (folder, *sorted(folder.iterdir())):
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & 0o077:
-                right = "0700" if path.is_dir() else "0600"
-                yield Finding(f"has mode {mode:04o}: others may read it", f"chmod {right} {path}", str(path))
+        folders.append(subject.site().cloud.secrets)
+    for folder in folders:
+        if folder.is_dir():
+            yield folder
+            yield from sorted(folder.rglob("*"))
+    files = [places.grid / "hostkey.pem", places.addresses]
+    used = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    if used:
+        files += [Path(used), Path(used).with_name("secure.yaml")]
+    if places.identity.exists():
+        with contextlib.suppress(SiteError):
+            settings = identity_settings.load(places.identity)
+            files += [path for path in (settings.signing_key, settings.logins) if path is not None]
+    with contextlib.suppress(SiteError, NotHere):
+        key = probe_key(subject)
+        files += [key] if key is not None else []
+    yield from (path for path in files if path.exists())
+
+
+def probe_key(subject: Subject) -> Optional[Path]:
+    """The key that the probe shows the collector, where it has one of its own."""
+    config = subject.places.probe_config
+    key = read_attributes(config).get("KeyFile") if config.exists() else None
+    return Path(key) if key else None
+
+
+def _owner(folder: Path) -> int:
+    return folder.stat().st_uid
+
+
+def _named(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user {number}"
 
 
 def units(subject: Subject) -> Iterator[Finding]:
@@ -95,8 +152,13 @@ def drift(subject: Subject) -> Iterator[Finding]:
         plan = json.loads(path.read_text(encoding="utf-8"))
         todo = {op.value: int(plan["summary"].get(op.value, 0)) for op in Op}
         conflicts = len(plan["conflicts"])
+        ways = [item for item in plan["unmanaged"] if RULES[item["kind"]].grants]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SiteError(f"the last plan cannot be read: {error}", where=str(path)) from error
+        raise SiteError(
+            f"the last plan cannot be read: {error}",
+            where=str(path),
+            todo="systemctl start osg-site-iaas-drift makes it anew",
+        ) from error
     age = subject.now - datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if age.total_seconds() > DRIFT_STALE:
         hours = int(age.total_seconds()) // 3600
@@ -110,5 +172,11 @@ def drift(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             f"OpenStack is not what site.yml says: {words or f'{conflicts} in the way'}",
             f"osg-site-iaas plan {subject.file} shows it, apply mends it",
+            str(path),
+        )
+    if ways:
+        yield Finding(
+            f"{len(ways)} members or roles were not given by site.yml",
+            f"osg-site-iaas plan {subject.file} --unmanaged lists them",
             str(path),
         )

@@ -8,7 +8,7 @@ from typing import Iterator, Optional, Sequence
 
 from osg_site_iaas.accounting.charts import number, share
 from osg_site_iaas.accounting.statement_html import STYLE
-from osg_site_iaas.ops.finding import FOUND, SKIPPED
+from osg_site_iaas.ops.finding import FOUND, SKIPPED, UNKNOWN
 from osg_site_iaas.ops.status.chart import lines
 from osg_site_iaas.ops.status.gather import Picture
 from osg_site_iaas.ops.status.history import Sample
@@ -87,7 +87,7 @@ def _cards(picture: Picture) -> str:
 
 
 def _findings(picture: Picture) -> Iterator[str]:
-    made = [result for result in picture.results if result.state != SKIPPED]
+    made = [result for result in picture.results if result.state not in (SKIPPED, UNKNOWN)]
     if not picture.findings:
         yield f'<p class="fine">None: {len(made)} checks were made.</p>'
     else:
@@ -101,7 +101,7 @@ def _findings(picture: Picture) -> Iterator[str]:
     skipped = [
         f"{result.check} ({escape(result.said)})" if result.said else result.check
         for result in picture.results
-        if result.state == SKIPPED
+        if result.state in (SKIPPED, UNKNOWN)
     ]
     if skipped:
         yield f"<details><summary>{len(skipped)} skipped</summary><p>{'; '.join(skipped)}</p></details>"

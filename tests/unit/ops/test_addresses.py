@@ -7,7 +7,7 @@ from typing import Iterator, Optional
 
 import pytest
 
-from osg_site_iaas.cli.who import moment, words
+from osg_site_iaas.cli.who import address, moment, words
 from osg_site_iaas.declaration.model import VO, Access, Cloud, Identity, ServiceUser, Site
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity.logins import Login
@@ -72,7 +72,23 @@ def test_an_address_that_passed_from_one_server_to_another_names_each_in_its_tim
     assert said(store, 1420) == []  # a had ended, b was not created
     assert said(store, 1500) == [("b", True)]
     assert said(store, 1700) == [("b", True)]
-    assert said(store, 9999) == [("b", True)]  # it still has it, as far as is known
+    assert said(store, 1900) == [("b", True)]
+    assert said(store, 9999) == [("b", False)]  # nobody has looked since: it may be another's
+
+
+def test_what_came_after_the_last_look_is_never_sure(store: Store) -> None:
+    """A server was deleted, and its address given to another VO's, before anybody looked again."""
+    look(store, 1000, {has("a")}, server("a", 950))
+    assert said(store, 1001) == [("a", False)]
+    look(store, 2000, {has("b")}, server("a", 950, ended=1010), server("b", 1020))
+    assert said(store, 1001) == [("a", True)]
+    assert said(store, 1015) == []
+    assert said(store, 1500) == [("b", True)]
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5", " 10.0.0.5\n", "::ffff:10.0.0.5"])
+def test_an_address_is_known_however_a_log_wrote_it(text: str) -> None:
+    assert address(text) == IP
 
 
 def test_a_floating_address_that_moved_between_two_looks_may_be_either_servers(store: Store) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
+from osg_site_iaas.cli.main import main
 from osg_site_iaas.identity.watch import Counters, serve_status
 from osg_site_iaas.ops import doctor
-from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Result
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Finding, Result
 from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
 from tests import pki
@@ -44,10 +47,14 @@ class Host:
         )
         (self.places.grid / "hostcert.pem").write_bytes(pki.cert_pem(holder.certificate))
         (self.places.grid / "hostkey.pem").write_bytes(holder.key_pem())
+        (self.places.grid / "hostkey.pem").chmod(0o600)
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.places.etc / "site.yml", self.places, dt.datetime.now(dt.timezone.utc))
 
     def look(self, check: str) -> Result:
-        subject = Subject(self.places.etc / "site.yml", self.places, dt.datetime.now(dt.timezone.utc))
-        (result,) = doctor.examine(subject, [check])
+        (result,) = doctor.examine(self.subject, [check])
         return result
 
     def says(self, check: str) -> str:
@@ -134,6 +141,54 @@ def test_a_secret_that_others_may_read_is_found(host: Host) -> None:
     assert finding.todo == f"chmod 0600 {host.places.secrets / 'metadata'}"
     (host.places.secrets / "metadata").chmod(0o600)
     assert host.look("secrets").state == OK
+    (host.places.secrets / "below").mkdir(mode=0o700)
+    (host.places.secrets / "below/key").touch(0o644)
+    (host.places.grid / "hostkey.pem").chmod(0o640)
+    (host.places.secrets / "gone").symlink_to(host.places.secrets / "nowhere")
+    found = {one.where: one.what for one in host.look("secrets").findings}
+    assert found == {
+        str(host.places.secrets / "below/key"): "has mode 0644: others may read it",
+        str(host.places.grid / "hostkey.pem"): "has mode 0640: others may read it",
+        str(host.places.secrets / "gone"): "it leads to nothing",
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_secret_of_somebody_else_is_found(host: Host) -> None:
+    host.places.secrets.mkdir(mode=0o700)
+    (host.places.secrets / "metadata").touch(0o600)
+    os.chown(host.places.secrets / "metadata", 65534, -1)
+    assert "belongs to nobody, who may read it" in host.says("secrets")
+
+
+def test_a_check_that_fails_is_a_finding_and_the_others_are_made(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Subject) -> Iterator[Finding]:
+        raise ZeroDivisionError("by\x1b[2J zero")
+
+    monkeypatch.setitem(doctor.TABLE, "disk", fails)  # type: ignore[arg-type]
+    results = {
+        result.check: result for result in doctor.examine(host.subject, ["declaration", "disk", "secrets"])
+    }
+    assert results["declaration"].state == OK
+    assert "could not be examined: ZeroDivisionError: by\\x1b[2J zero" in results["disk"].findings[0].what
+
+
+def test_what_could_not_be_examined_is_not_called_well(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--etc",
+        str(host.places.etc),
+        "--state",
+        str(host.places.state),
+        "--grid",
+        str(host.places.grid),
+    ]
+    words += ["--probe-config", str(host.places.probe_config)]
+    assert main(["doctor", "/nope/site.yml", *words, "--only", "quotas", "front"]) == 1
+    assert "0 checks made, 1 skipped, 1 could not be made: no findings" in capsys.readouterr().out
 
 
 def test_the_front_says_itself_what_keeps_credentials_out(host: Host) -> None:
