@@ -26,6 +26,7 @@ TABLE: Mapping[str, Check] = {
     "certificates": grid.certificates,
     "authorities": grid.authorities,
     "revocation": grid.revocation,
+    "issuers": grid.issuers,
     "front": doors.front,
     "ec2": doors.ec2,
     "metadata": doors.metadata,

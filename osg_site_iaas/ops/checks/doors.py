@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Iterator
 from urllib.parse import urlsplit
 
@@ -69,6 +70,41 @@ def front(subject: Subject) -> Iterator[Finding]:
         return
     if answer.status_code != 200:
         yield Finding(f"cannot let grid credentials in: {_why(answer)}", unit, url)
+    yield from _served(subject)
+
+
+def _served(subject: Subject) -> Iterator[Finding]:
+    """Whether the front shows the certificate that lies there now: it goes on with the one of its start."""
+    file = subject.places.grid / "hostcert.pem"
+    listens = (
+        subject.places.bind("front", "0.0.0.0", "--address"),  # noqa: S104 - where the unit has it listen
+        subject.places.bind("front", "5000", "--port"),
+    )
+    at = _reachable("[{}]:{}".format(*listens) if ":" in listens[0] else "{}:{}".format(*listens))
+    if not file.exists():
+        return
+    any_certificate = ssl.create_default_context()
+    any_certificate.check_hostname, any_certificate.verify_mode = False, ssl.CERT_NONE
+    host, _, port = at.rpartition(":")
+    try:
+        plain = socket.create_connection((host.strip("[]"), int(port)), QUICK)
+        with plain, any_certificate.wrap_socket(plain) as connection:
+            shown = connection.getpeercert(binary_form=True) or b""
+        kept = ssl.PEM_cert_to_DER_cert(_first(file.read_text(encoding="ascii")))
+    except (OSError, ValueError) as error:
+        yield Finding(f"takes no connection by TLS: {error}", "journalctl -u osg-site-iaas-front -n 50", at)
+        return
+    if shown != kept:
+        yield Finding(
+            f"shows another certificate than {file}",
+            "systemctl restart osg-site-iaas-front, after a renewal",
+            at,
+        )
+
+
+def _first(pem: str) -> str:
+    end = "-----END CERTIFICATE-----"
+    return pem[pem.index("-----BEGIN CERTIFICATE-----") : pem.index(end) + len(end)]
 
 
 def _why(answer: requests.Response) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Iterator, Optional
@@ -12,12 +13,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import settings as identity
 from osg_site_iaas.identity.crl import validity
+from osg_site_iaas.identity.issuer_keys import IssuerDown, over_https
 from osg_site_iaas.identity.trust import TrustDirectory
+from osg_site_iaas.mapping import keystone
 from osg_site_iaas.ops.finding import Finding, NotHere
 from osg_site_iaas.ops.subject import Subject
 
 SOON = timedelta(days=14)  # a host certificate is to be renewed by then
 CA_SOON = timedelta(days=30)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 CRL_SOON = timedelta(hours=6)  # fetch-crl runs four times a day
 
 
@@ -27,12 +31,15 @@ def certificates(subject: Subject) -> Iterator[Finding]:
     if not path.exists():
         raise NotHere(f"there is no {path}")
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        certificate, *above = [x509.load_pem_x509_certificate(pem) for pem in _PEM.findall(path.read_bytes())]
     except (OSError, ValueError) as error:
         raise SiteError(f"cannot be read: {error}", where=str(path), todo="install it again") from error
     yield from _dates(
         certificate, "the host's certificate", path, subject.now, SOON, "renew it and restart what serves it"
     )
+    for one in above:
+        name = f"{one.subject.rfc4514_string()}, which stands above it in the file,"
+        yield from _dates(one, name, path, subject.now, SOON, "put the CA's present chain there")
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = names.get_values_for_type(x509.DNSName)
@@ -89,6 +96,31 @@ def authorities(subject: Subject) -> Iterator[Finding]:
                 "install the CA from a package, which brings it",
                 str(directory.path),
             )
+
+
+def issuers(subject: Subject) -> Iterator[Finding]:
+    """The keys of every token issuer of site.yml can be fetched from here: without them its tokens are refused."""
+    if not subject.places.identity.exists():
+        raise NotHere(f"there is no {subject.places.identity}: no door for grid credentials here")
+    urls = [
+        url for one in keystone.providers(subject.site()) if one.type == "token" for url in one.remote_ids
+    ]
+    if not urls:
+        raise NotHere("site.yml lets nobody in by token")
+    settings = identity.load(subject.places.identity)
+    fetch = over_https(str(settings.issuer_ca) if settings.issuer_ca else True)
+    for url in dict.fromkeys(urls):
+        try:
+            found = fetch(url)
+        except IssuerDown as error:
+            yield Finding(
+                f"its keys cannot be fetched: {error.what}",
+                "is it reached from here, and its name right in site.yml? Keys that are known stay good for four days",
+                url,
+            )
+            continue
+        if not found:
+            yield Finding("it publishes no key that signs", "ask the issuer's operators", url)
 
 
 def revocation(subject: Subject) -> Iterator[Finding]:

@@ -55,10 +55,10 @@ class Host:
         return backup.write(self.archive, Subject(self.root / "etc/site.yml", self.places, NOW))
 
     def restore(self, *words: str) -> int:
-        return main(["restore", str(self.archive), *self.words, *words])
+        return main(["restore", str(self.archive), *self.words, "--also", str(self.root / "data"), *words])
 
     def lose(self) -> None:
-        for name in ("etc", "state", "gratia"):
+        for name in ("etc", "state", "gratia", "data"):
             shutil.rmtree(self.root / name)
 
     def contents(self) -> dict[str, tuple[str, int]]:
@@ -85,7 +85,9 @@ def host(tmp_path: Path) -> Host:
         "etc/clouds/control.yaml": "password: hidden\n",
         "etc/secrets/VO-cms.ec2": "[VO-cms]\n",
         "state/status/history.jsonl": "{}\n",
-        "gratia/ProbeConfig": '<ProbeConfiguration EnableProbe="1" DataFolder="gone"/>\n',
+        "gratia/ProbeConfig": '<ProbeConfiguration EnableProbe="1" DataFolder="{data}"/>\n'.format(
+            data=made.root / "data"
+        ),
     }
     for name, text in texts.items():
         path = made.root / name
@@ -93,6 +95,9 @@ def host(tmp_path: Path) -> Host:
         path.write_text(text)
         path.chmod(0o600 if "clouds" in name or "secrets" in name else 0o640)
     (made.root / "etc/clouds").chmod(0o700)
+    (made.root / "data/archive").mkdir(parents=True)
+    with sqlite3.connect(made.root / "data/archive/2026-11.sqlite") as database:
+        database.execute("CREATE TABLE it (a)")
     folder = made.root / "state/addresses"
     folder.mkdir()
     with sqlite3.connect(folder / "addresses.sqlite") as database:
@@ -117,7 +122,8 @@ def test_what_was_saved_comes_back_with_modes_and_folders(host: Host) -> None:
     before = host.contents()
     saved = host.save()
     assert host.archive.stat().st_mode & 0o7777 == 0o600
-    assert any("probe's state" in what for what in saved.missing)
+    assert str(host.root / "data/archive/2026-11.sqlite") in saved.files
+    assert saved.missing == ()
     host.lose()
     assert host.restore("--dry-run") == 2
     assert not (host.root / "etc").exists()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import http.server
 import os
+import ssl
+import threading
 from pathlib import Path
 from typing import Iterator
 
@@ -16,6 +20,7 @@ from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Finding, Result
 from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
 from tests import pki
+from tests.issuer import Issuer
 
 DAY = dt.timedelta(days=1)
 SITE = """\
@@ -191,15 +196,57 @@ def test_what_could_not_be_examined_is_not_called_well(
     assert "0 checks made, 1 skipped, 1 could not be made: no findings" in capsys.readouterr().out
 
 
+def test_an_expired_certificate_above_the_hosts_own_is_found(host: Host) -> None:
+    file = host.places.grid / "hostcert.pem"
+    old = pki.ca("/DC=org/DC=old/CN=Intermediate", start=-9 * DAY, end=-3 * DAY)
+    file.write_bytes(file.read_bytes() + pki.cert_pem(old.certificate))
+    assert "CN=Intermediate,DC=old,DC=org, which stands above it in the file, expired 3 days" in host.says(
+        "certificates"
+    )
+
+
+def test_an_issuer_whose_keys_are_not_to_be_had_is_found(host: Host, tmp_path: Path) -> None:
+    assert host.look("issuers").state == SKIPPED  # nobody is let in by token
+    with Issuer(tmp_path) as issuer:
+        access = f"{{issuer: '{issuer.url}', group: /cms}}"
+        providers = f"identity_providers: {{igwn: {{type: token, remote_ids: ['{issuer.url}']}}}}\n"
+        (host.places.etc / "site.yml").write_text(SITE.replace("{fqan: /cms/*}", access) + providers)
+        host.places.identity.write_text(
+            f"certificates: {host.grid.certificates}\nissuer_ca: {issuer.ca_file}\n"
+        )
+        assert host.look("issuers").state == OK
+    assert "its keys cannot be fetched" in host.says("issuers")
+
+
+@contextlib.contextmanager
+def tls(host: Host) -> Iterator[int]:
+    """Somebody who shows the host's certificate as it is now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(host.places.grid / "hostcert.pem", host.places.grid / "hostkey.pem")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_the_front_says_itself_what_keeps_credentials_out(host: Host) -> None:
     wrong: list[str] = []
     server = serve_status("127.0.0.1:0", Counters(), lambda: wrong[0] if wrong else None)
     env = host.places.etc / "front.env"
-    env.write_text(f'OPTIONS="--port 5000 --status 127.0.0.1:{server.server_address[1]}"\n')
+    status = f"--status 127.0.0.1:{server.server_address[1]}"
     try:
-        assert host.look("front").state == OK
-        wrong.append("no CA can be read")
-        assert "cannot let grid credentials in: no CA can be read" in host.says("front")
+        with tls(host) as port:
+            env.write_text(f'OPTIONS="--address 127.0.0.1 --port {port} {status}"\n')
+            assert host.look("front").state == OK
+            host.certificate()  # renewed, and nothing was restarted
+            assert "shows another certificate than" in host.says("front")
+            wrong.append("no CA can be read")
+            assert "cannot let grid credentials in: no CA can be read" in host.says("front")
+        assert "takes no connection by TLS" in host.says("front")
     finally:
         server.shutdown()
         server.server_close()
