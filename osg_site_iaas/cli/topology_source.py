@@ -81,6 +81,8 @@ def _answer(session: requests.Session, url: str) -> requests.Response:
         _secure(url)
         answer = session.get(url, stream=True, timeout=(_CONNECT, _READ), allow_redirects=False)
         if not answer.is_redirect:
+            # urllib3 1.26, EL's, takes half an answer for a whole one
+            answer.raw.enforce_content_length = True
             return answer
         url = urljoin(url, answer.headers["location"])
         answer.close()

@@ -122,6 +122,8 @@ def _open(source: str) -> Iterator[tuple[Readable, Optional[int]]]:
                 length = answer.headers.get("Content-Length", "")
                 packed = answer.headers.get("Content-Encoding")  # the length would be that of the packed data
                 answer.raw.decode_content = True
+                # urllib3 1.26, EL's, takes half an answer for a whole one
+                answer.raw.enforce_content_length = True
                 yield answer.raw, int(length) if length.isdigit() and not packed else None
         except requests.RequestException as error:
             raise CloudError(
