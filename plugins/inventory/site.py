@@ -78,11 +78,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise AnsibleParserError(
                 str(error)
             ) from None  # Ansible would append the cause's text, which is the same
-        self._fill(wrap_var(site))  # before ansible-core 2.19, texts would be templates
+        self._fill(site)
 
     def _fill(self, site):
+        # Before ansible-core 2.19, texts of variables would be templates; names of hosts and groups must stay bare.
         self.inventory.add_group("osg_site")
-        self.inventory.set_variable("osg_site", "osg_site", site)
+        self.inventory.set_variable("osg_site", "osg_site", wrap_var(site))
         hosts = {site["site"]["fqdn"]: {"osg_cloud"}}
         caches = {}
         for name, cache in site["caches"].items():
@@ -94,7 +95,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 self.inventory.add_group(group)
                 self.inventory.add_child("osg_site", group)
                 self.inventory.add_child(group, host)
-            self.inventory.set_variable(host, "osg_caches", caches.get(host, []))
+            self.inventory.set_variable(host, "osg_caches", wrap_var(caches.get(host, [])))
             self._construct(host)
 
     def _construct(self, host):

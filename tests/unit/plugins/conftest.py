@@ -6,8 +6,9 @@ from functools import partial
 from importlib import import_module
 
 import pytest
-from ansible.plugins.loader import init_plugin_loader
+from ansible.plugins import loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 from tests.collection import link_collection, run_ansible
 
@@ -33,6 +34,9 @@ def ansible_in(collections):
 @pytest.fixture(scope="session")
 def plugin(collections):
     """The plugins' Python modules by file name, imported as Ansible imports them."""
-    if not AnsibleCollectionConfig.collection_finder:
-        init_plugin_loader([str(collections)])
+    if not hasattr(loader, "init_plugin_loader"):  # ansible-core 2.14, EL9's, has looked elsewhere by itself
+        _AnsibleCollectionFinder._remove()
+        _AnsibleCollectionFinder([str(collections)])._install()
+    elif not AnsibleCollectionConfig.collection_finder:
+        loader.init_plugin_loader([str(collections)])
     return lambda path: import_module(f"ansible_collections.osg.site_iaas.plugins.{path}")

@@ -132,7 +132,8 @@ def test_the_inventory_has_the_hosts_of_the_file(ansible, site, tmp_path):
     assert told["osg_caches_xcache"]["hosts"] == ["cache.example.org"]
     assert told["osg_vo_cms"]["hosts"] == ["cache.example.org"]
     result = ansible("ansible-inventory", "-i", "a.site.inventory.yml", "--host", "cache.example.org")
-    said = json.loads(result.stdout)
+    # before 2.19, Ansible marks texts so that are no templates
+    said = json.loads(result.stdout, object_hook=lambda said: said.get("__ansible_unsafe", said))
     assert [cache["name"] for cache in said["osg_caches"]] == ["squid1", "stash"]
     assert said["osg_caches"][0]["options"] == {"cache_mem_mb": 4096}
     assert said["osg_site"]["vos"]["cms"]["project"] == "cms"
@@ -157,7 +158,7 @@ def test_an_inventory_of_a_wrong_file_says_where_and_what(ansible, tmp_path):
         ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true",
     )
     assert result.returncode != 0
-    assert "site.yml:3:21: site.fqnd" in result.stdout
+    assert "site.yml:3:21:site.fqnd" in "".join(result.stdout.split())  # old Ansible breaks lines anywhere
     assert "Traceback" not in result.stdout
 
 

@@ -94,7 +94,8 @@ def test_the_inventory_runs_under_the_python_that_runs_ansible(run, without, tmp
     assert "cache.example.org" in run(sys.executable, *asked)[1]
     said = run(without, *asked)[1]
     assert "cache.example.org" not in said
-    assert FOR_THE_CONTROLLER.format(python=without) in said
+    told = FOR_THE_CONTROLLER.format(python=without)
+    assert "".join(told.split()) in "".join(said.split())  # old Ansible breaks lines anywhere
 
 
 def test_modules_run_under_the_hosts_python_whatever_runs_ansible(run, without, tmp_path):
