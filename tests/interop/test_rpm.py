@@ -127,6 +127,44 @@ def test_the_page_has_the_least_versions_of_the_libraries():
         ), line
 
 
+def table():
+    """The page's rows: what is required, of, least, repository, EL9, EL10, PyPI."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.read_text().splitlines()]
+    return [row for row in rows if len(row) == 7 and row[0].startswith("`")]
+
+
+def test_every_version_on_the_page_is_marked_with_how_it_is_known():
+    marks = set(re.findall(r"^\| (\w+) \| [^|]+ \|$", PAGE.read_text(), re.MULTILINE))
+    assert {"ubi", "alma", "epel", "rdo", "osg"} <= marks
+    for row in table():
+        for cell in row[4:6]:
+            for version in re.split(r"[,;] ", cell):
+                assert version == "not verified" or re.search(r"\d \(|too old \(", version), row
+                assert set(re.findall(r"\((\w+)\)", version)) <= marks, row
+
+
+def test_each_el_has_what_is_required_in_time():
+    for name, _, least, _, *els, pypi in table():
+        for cell in els:
+            there = [digits(one) for one in re.findall(r"(?<![\w.])(\d+(?:\.\d+)*)", cell)]
+            assert "not verified" in cell or max(there) >= digits(least or "0"), (name, cell)
+        assert not pypi or digits(pypi.split("==")[1]) in [
+            digits(one) for one in re.findall(r"(\d+(?:\.\d+)*) \(", els[0])
+        ], name
+
+
+def digits(version):
+    return [int(part) for part in version.split(".")]
+
+
+def test_the_collection_asks_for_the_ansible_that_the_page_names():
+    (least,) = [row[2] for row in table() if row[0] == "`ansible-core`"]
+    assert f"(ansible-core >= {least})" in SPEC.read_text()
+    assert f'requires_ansible: ">={least}.0"' in (ROOT / "meta/runtime.yml").read_text()
+    for role in (ROOT / "roles").glob("*/meta/main.yml"):
+        assert f'min_ansible_version: "{least}"' in role.read_text(), role
+
+
 def test_nothing_but_what_the_page_names_is_missing_for_an_installation(packages, tmp_path):
     sh("rpm", "--root", tmp_path, "--initdb")
     asked = ["rpm", "--root", tmp_path, "-i", "--test", "--nosignature", *packages.values()]
