@@ -95,6 +95,52 @@ def test_a_glance_that_fails_fails_images_only(client, faults, instance):
         assert instance in states(client)
 
 
+@pytest.fixture(scope="module")
+def hasty(faults, door_users, tmp_path_factory):
+    """A door that waits for no service longer than two seconds."""
+    folder = tmp_path_factory.mktemp("hasty")
+    with running_door(door_users, folder, region=faults.region, timeout=2.0, fresh_seconds=0.01) as started:
+        yield started
+
+
+@pytest.mark.parametrize("fault, code", [(429, "RequestLimitExceeded"), (("slow", 6), "Unavailable")])
+def test_any_service_that_is_slow_or_limits_rates_is_said_to_be(hasty, vo, faults, fault, code):
+    client = hasty.client(vo)
+    for service, call in (
+        ("compute", client.describe_key_pairs),
+        ("image", client.describe_images),
+        ("network", client.describe_security_groups),
+        ("block_storage", client.describe_volumes),
+    ):
+        call()
+        with faults.set(**{service: fault}), pytest.raises(ClientError) as caught:
+            call()
+        answer = caught.value.response
+        assert (code, 503) == (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]), service
+        assert "Retry-After" in {name.title() for name in answer["ResponseMetadata"]["HTTPHeaders"]}
+
+
+@pytest.mark.parametrize("fault", [429, 500, "drop"])
+def test_what_changes_something_fails_with_the_service_and_works_after_it(client, faults, vo, image, fault):
+    """A launch, a rule, a volume and an image's tag: none is half there, and the same request can be sent again."""
+    asked = {"ImageId": image, "InstanceType": "m1.tiny", "MinCount": 1, "MaxCount": 1}
+    before = {one.id for one in vo.cloud.compute.servers()}
+    name = f"f-{uuid.uuid4().hex[:8]}"
+    for service, call in (
+        ("compute", lambda: client.run_instances(**asked)),
+        ("network", lambda: client.create_security_group(GroupName=name, Description="x")),
+        ("block_storage", lambda: client.create_volume(Size=1, AvailabilityZone="nova")),
+        ("image", lambda: client.create_tags(Resources=[image], Tags=[{"Key": "a", "Value": "b"}])),
+    ):
+        with faults.set(**{service: fault}), pytest.raises(ClientError) as caught:
+            call()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503, service
+    assert {one.id for one in vo.cloud.compute.servers()} <= before
+    client.delete_security_group(
+        GroupId=client.create_security_group(GroupName=name, Description="x")["GroupId"]
+    )
+
+
 def test_a_token_that_nova_refuses_is_not_an_authentication_error(faults, client):
     """HTCondor holds every job of a key on 401; a service that cannot verify a token is not the user's fault."""
     with faults.set(compute=401), pytest.raises(ClientError) as caught:
@@ -191,7 +237,7 @@ def test_a_keystone_that_fails_is_nobodys_fault_and_a_known_key_goes_on(
     with running_door(through, tmp_path, keystone=mode, timeout=8.0) as door:
         known = door.client(vo)
         assert instance in states(known)
-        for fault in (500, 503, "drop"):
+        for fault in (429, 500, 503, "drop"):
             with faults.set(identity=fault):
                 with pytest.raises(ClientError) as caught:
                     door.client(other_vo).describe_key_pairs()

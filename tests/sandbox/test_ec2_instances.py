@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 import uuid
+from datetime import datetime, timezone
 from typing import Optional
 
 import pytest
@@ -125,6 +126,52 @@ def test_what_nova_is_about_already_is_done(box, ec2, vo, started):
         with pytest.raises(ClientError, match=r"IncorrectInstanceState.*image_uploading"):
             call(**asked)
     nova_writes(box, server, task_state=None)
+
+
+def test_novas_states_are_ec2s(ec2, vo, started):
+    """Each state that a member can bring a server into by Nova's own API; the table in docs/ec2.md."""
+    (launched,) = started()["Instances"]
+    instance, nova = launched["InstanceId"], vo.cloud.compute
+    in_state(ec2, [instance], "running")
+    server = server_of(vo, instance)
+
+    def now(status: str, expected: str) -> None:
+        wait_for(lambda: nova.get_server(server).status == status)
+        in_state(ec2, [instance], expected)
+
+    for change, status, expected in (
+        (nova.pause_server, "PAUSED", "stopped"),
+        (nova.unpause_server, "ACTIVE", "running"),
+        (nova.suspend_server, "SUSPENDED", "stopped"),
+    ):
+        change(server)
+        now(status, expected)
+    ec2.start_instances(InstanceIds=[instance])
+    now("ACTIVE", "running")
+    nova.rescue_server(server)
+    now("RESCUE", "running")
+    nova.unrescue_server(server)
+    now("ACTIVE", "running")
+    nova.shelve_server(server)
+    in_state(ec2, [instance], "stopped")
+    wait_for(lambda: nova.get_server(server).status in ("SHELVED", "SHELVED_OFFLOADED"))
+    ec2.start_instances(InstanceIds=[instance])
+    now("ACTIVE", "running")
+
+
+def test_one_of_several_that_fails_to_start_is_terminated_and_the_others_run(box, ec2, vo, started):
+    """What fails after Nova has taken the launch: written into its database, as no fake hypervisor fails by itself."""
+    answer = started(3)
+    in_state(ec2, ids(answer), "running")
+    failed, *others = ids(answer)
+    key = server_of(vo, failed).id
+    later = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    nova_writes(box, key, vm_state="error", launched_at=None, updated_at=later)
+    in_state(ec2, [failed], "terminated")
+    assert one(ec2, failed)["StateReason"]["Code"] == "Server.InternalError"
+    wait_for(lambda: key not in {s.id for s in vo.cloud.compute.servers()})
+    in_state(ec2, others, "running")
+    assert one(ec2, failed)["State"]["Name"] == "terminated"
 
 
 def test_user_data_and_key_reach_the_server(ec2, vo, started, admin):
