@@ -3,7 +3,7 @@
   osg-site-iaas doctor                                    every check; run it as root on the host that is in doubt
   osg-site-iaas doctor --only keystone clock              some checks
   osg-site-iaas doctor --vo cms --image osg-el9           why this VO cannot start this image here, or that it can
-  osg-site-iaas doctor --bundle support.tar.gz            an archive for those who help, without secrets or names
+  osg-site-iaas doctor --bundle support.tar.gz            an archive for those who help: look before you send it
 
 What a host does not have is skipped, and said: run it on the controller, and on each host with a door. Nothing is
 changed anywhere. Exit code 0: all is well. 2: findings. 1: none, but something (`?`) could not be examined.
@@ -15,7 +15,9 @@ import argparse
 import dataclasses
 from collections import Counter
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Iterable
 
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.errors import SiteError
@@ -36,9 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the declaration (default: ./site.yml, else /etc/osg/site-iaas/site.yml)",
     )
-    parser.add_argument(
-        "--only", nargs="+", metavar="CHECK", choices=list(doctor.TABLE), help=f"of {', '.join(doctor.TABLE)}"
-    )
+    parser.add_argument("--only", nargs="+", metavar="CHECK", help=f"of {', '.join(doctor.TABLE)}")
     asked = parser.add_argument_group("why a VO cannot start an image")
     asked.add_argument("--vo", help="the VO, as in site.yml")
     asked.add_argument("--image", help="the image: its name, its id, or its ami-...")
@@ -83,6 +83,7 @@ def subject_of(args: argparse.Namespace) -> Subject:
 
 def run(args: argparse.Namespace) -> int:
     """0 if all is well, 2 with findings, 1 without but where something could not be looked at."""
+    _known(args.only or ())
     subject = subject_of(args)
     if args.vo or args.image or args.flavour:
         return _why(args, subject)
@@ -102,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle:
         members = bundle.write(args.bundle, subject, results)
         terminal.say(
-            f"wrote {args.bundle}: {len(members)} files. Secrets and names are taken out; look before you send it."
+            f"wrote {args.bundle} ({len(members)} files, mode 0600). Taken out: the secrets known on this host,"
+            " and what looks like one. People have pseudonyms. Look before you send it: not all can be recognised."
         )
     came_out = {result.state for result in results}
     return 2 if FOUND in came_out else 1 if UNKNOWN in came_out else 0
@@ -114,8 +116,25 @@ def _show(result: Result) -> None:
     )
     for one in result.findings:
         place = f"{one.where}: " if one.where else ""
-        terminal.show_text(f"       {place}{one.what}", "")
-        terminal.show_text(f"         -> {one.todo}", "unmanaged")
+        _show_lines("       ", f"{place}{one.what}", "")
+        _show_lines("         -> ", one.todo, "unmanaged")
+
+
+def _show_lines(before: str, text: str, style: str) -> None:
+    """Words that may be several lines: each is one here, under the first."""
+    for number, line in enumerate(text.splitlines()):
+        terminal.show_text((" " * len(before) if number else before) + line.strip(), style)
+
+
+def _known(checks: Iterable[str]) -> None:
+    """Not by argparse, whose exit code for a wrong word is that of findings."""
+    unknown = [name for name in checks if name not in doctor.TABLE]
+    if unknown:
+        near = get_close_matches(unknown[0], doctor.TABLE, 1)
+        raise SiteError(
+            f"there is no check {', '.join(map(repr, unknown))}",
+            todo=f"{f'{near[0]}? ' if near else ''}The checks are {', '.join(doctor.TABLE)}",
+        )
 
 
 def _why(args: argparse.Namespace, subject: Subject) -> int:

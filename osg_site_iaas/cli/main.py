@@ -6,10 +6,10 @@ import argparse
 import importlib
 import os
 import sys
-from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from osg_site_iaas import __version__
+from osg_site_iaas.cloud import logins
 from osg_site_iaas.declaration.read import printable
 from osg_site_iaas.errors import SiteError
 
@@ -36,7 +36,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole story, end to end, in the sandbox"),
 }
 
-CONTROL = Path("/etc/osg/site-iaas/clouds/control.yaml")
 EPILOG = """\
 exit codes: 0 done or nothing to do, 2 changes or findings, 1 error.
 Every command takes --help, and those that report take --json.
@@ -94,14 +93,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _find_clouds() -> None:
     """On a host that is set up with units, the administrator's login is where they have it, unless another is named."""
-    usual = [
-        Path("clouds.yaml"),
-        Path.home() / ".config/openstack/clouds.yaml",
-        Path("/etc/openstack/clouds.yaml"),
-    ]
-    named = "OS_CLIENT_CONFIG_FILE" in os.environ or any(path.exists() for path in usual)
-    if not named and os.access(CONTROL, os.R_OK):
-        os.environ["OS_CLIENT_CONFIG_FILE"] = str(CONTROL)
+    named = logins.VARIABLE in os.environ or any(map(os.path.exists, logins.usual()))
+    if not named and os.access(logins.CONTROL, os.R_OK):
+        os.environ[logins.VARIABLE] = str(logins.CONTROL)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import re
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
 from keystoneauth1 import exceptions as ksa
@@ -21,6 +20,7 @@ from openstack import config as os_config
 from openstack import exceptions as os_exceptions
 
 from osg_site_iaas import __version__
+from osg_site_iaas.cloud import logins
 from osg_site_iaas.errors import CloudError
 
 log = logging.getLogger(__name__)
@@ -243,8 +243,7 @@ def connect(name: str, *, region: Optional[str] = None, interface: str = "public
     except os_exceptions.ConfigException as error:
         raise CloudError(
             f"clouds.yaml has no usable entry {name!r}: {error}",
-            todo=_not_there(os.environ.get("OS_CLIENT_CONFIG_FILE"))
-            or "cloud.name in site.yml names the entry; `openstack --os-cloud NAME token issue` tries it",
+            todo=logins.advice(os.environ.get(logins.VARIABLE)),
         ) from error
     except (ksa.ClientException, OSError, ValueError) as error:
         raise CloudError(f"clouds.yaml entry {name!r} cannot be used: {_words(error)}") from error
@@ -279,13 +278,6 @@ def _names_version_3(entry: Any) -> bool:
         and any(auth.get(key) for key in ("user_id", "user_domain_id", "user_domain_name"))
         and not any(auth.get(key) for key in ("default_domain_id", "default_domain_name"))
     )
-
-
-def _not_there(file: Optional[str]) -> Optional[str]:
-    """What to do where the clouds.yaml that was named is not there, which openstacksdk passes over in silence."""
-    if not file or Path(file).exists():
-        return None
-    return f"OS_CLIENT_CONFIG_FILE names {file}, which is not there: write it, or unset the variable"
 
 
 def _same_region(config: Any, entry: Any, name: str, region: Optional[str]) -> None:

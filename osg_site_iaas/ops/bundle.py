@@ -10,20 +10,19 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Optional, Sequence
-
-import yaml
+from typing import Any, Collection, Iterable, Iterator, Mapping, Sequence
 
 from osg_site_iaas import __version__
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.mapping import bans
-from osg_site_iaas.ops import redact
-from osg_site_iaas.ops.finding import NotHere, Result
+from osg_site_iaas.ops import encodings, host_secrets, redact
+from osg_site_iaas.ops.finding import Result
 from osg_site_iaas.ops.subject import Subject
 
+FOLDER = "osg-site-iaas-support"  # in the archive
 LOG_LINES = 2000
 LIBRARIES = (
     "openstacksdk", "keystoneauth1", "requests", "cryptography", "PyJWT", "PyYAML", "jsonschema", "botocore",
@@ -33,85 +32,99 @@ UNITS = ("osg-site-iaas-*", "gratia-probe-openstack*")
 
 
 def write(path: Path, subject: Subject, results: Sequence[Result]) -> list[str]:
-    """Write the archive (mode 0600); the names of what is in it. SiteError if it cannot be written."""
+    """Write the archive (mode 0600), whole or not at all; the names of what is in it.
+
+    SiteError if it cannot be written, if another file has the name, or if a secret of this host were still in it.
+    """
+    if path.is_symlink() or (path.exists() and not _is_ours(path)):
+        raise SiteError(
+            "it exists, and is no earlier archive of doctor's",
+            where=str(path),
+            todo="name another file: nothing else is replaced",
+        )
     found = dict(_members(subject, results))
-    known = {*_secrets(subject), *(one for text in found.values() for one in redact.learn(text))}
-    members = {name: redact.text(text, known) for name, text in found.items()}
+    known = [*host_secrets.find(subject), *_learnt(found)]
+    redactor = redact.Redactor(known, host_secrets.people(subject))
+    members = {name: _clean(text, redactor) for name, text in found.items()}
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-            for name, text in members.items():
-                data = text.encode("utf-8", "replace")
-                info = tarfile.TarInfo(f"osg-site-iaas-support/{name}")
-                info.size, info.mtime, info.mode = len(data), int(time.time()), 0o600
-                archive.addfile(info, io.BytesIO(data))
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            aside = Path(folder) / "archive"
+            _pack(aside, members)
+            verify(aside, redactor.secrets, str(path))
+            aside.replace(path)
     except OSError as error:
         raise SiteError(f"cannot write the archive: {error.strerror}", where=str(path)) from error
     return list(members)
 
 
+def verify(archive: Path, secrets: Collection[str], where: str) -> None:
+    """Read the archive again; SiteError if one of the secrets is in it, plainly or in another writing."""
+    with tarfile.open(archive) as opened:
+        for one in opened:
+            file = opened.extractfile(one)
+            text = file.read().decode("utf-8", "replace") if file else ""
+            if encodings.holds(_unmarked(text), secrets) or encodings.holds(one.name, secrets):
+                name = one.name.partition("/")[2]
+                raise SiteError(
+                    f"the archive was not kept: a secret of this host would be in its {name}",
+                    where=where,
+                    todo=f"send what is needed by hand, without {name}, and tell the developers what was not seen",
+                )
+
+
+def _pack(path: Path, members: Mapping[str, str]) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, text in members.items():
+            data = text.encode("utf-8", "replace")
+            info = tarfile.TarInfo(f"{FOLDER}/{name}")
+            info.size, info.mtime, info.mode = len(data), int(time.time()), 0o600
+            archive.addfile(info, io.BytesIO(data))
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with tarfile.open(path, mode="r:gz") as archive:
+            first = archive.next()
+    except (OSError, EOFError, tarfile.TarError):
+        return False
+    return first is not None and first.name.startswith(f"{FOLDER}/")
+
+
+def _learnt(found: Mapping[str, str]) -> Iterator[str]:
+    """What texts name as secret, for the other texts; our own findings only talk of such things."""
+    for name, text in found.items():
+        if name.startswith(("files/", "logs/")):
+            yield from redact.learn(text, settings=name.startswith("files/"))
+
+
+def _clean(text: str, redactor: redact.Redactor) -> str:
+    """The text without secrets and people; where a secret is still to be seen, also without that line."""
+    text = redactor.text(text)
+    if encodings.holds(_unmarked(text), redactor.secrets) is None:
+        return text
+    return encodings.without(text, redactor.secrets, redact.GONE)
+
+
+def _unmarked(text: str) -> str:
+    return redact.MARKS.sub("\n", text)
+
+
 def _members(subject: Subject, results: Sequence[Result]) -> Iterator[tuple[str, str]]:
     yield "findings.json", json.dumps([result.as_data() for result in results], indent=1)
     yield "versions.json", json.dumps(_versions(), indent=1)
-    places = subject.places
-    files = [
-        subject.file,
-        bans.file_beside(subject.file),
-        places.ec2,
-        places.identity,
-        places.probe_config,
-        places.drift,
-    ]
-    files += sorted(places.etc.glob("*.env")) if places.etc.is_dir() else []
-    for path in files:
-        text = _read(path)
+    for path in (*host_secrets.settings(subject), subject.places.drift):
+        text = host_secrets.read(path)
         if text is not None:
             yield f"files/{path.name}", text
-    for path in _clouds(subject):  # of a clouds.yaml only what says where it leads
+    for path in host_secrets.logins(subject):  # of a clouds.yaml only what says where it leads
         yield f"files/clouds-{path.stem}.json", json.dumps(_where_to(path), indent=1)
     for name, words in _commands():
         yield f"logs/{name}", words
 
 
-def _secrets(subject: Subject) -> Iterator[str]:
-    """Every secret that can be found on this host, so that it is taken out wherever it may have got to."""
-    folders = [subject.places.secrets, subject.places.clouds]
-    try:
-        site = subject.site()
-        folders.append(site.cloud.secrets)
-    except NotHere:
-        pass
-    for folder in folders:
-        for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-            text = _read(path) or ""
-            if "clouds" not in path.name and folder != subject.places.clouds:
-                yield text.strip()
-                yield from (
-                    part for line in text.splitlines() for part in [line.partition("=")[2].strip()] if part
-                )
-    for path in _clouds(subject):
-        yield from redact.secrets_in(_yaml(path))
-
-
-def _clouds(subject: Subject) -> list[Path]:
-    named = os.environ.get("OS_CLIENT_CONFIG_FILE")
-    found = (
-        [Path(named)]
-        if named
-        else [
-            Path("clouds.yaml"),
-            Path("/etc/openstack/clouds.yaml"),
-            Path.home() / ".config/openstack/clouds.yaml",
-        ]
-    )
-    if subject.places.clouds.is_dir():
-        found += sorted(subject.places.clouds.glob("*.yaml"))
-    found += [path.with_name("secure.yaml") for path in found]
-    return [path for path in found if path.is_file()]
-
-
 def _where_to(path: Path) -> Any:
-    data = _yaml(path)
+    data = host_secrets.parsed(path)
     entries = data.get("clouds") if isinstance(data, dict) else None
     said = ("auth_url", "username", "user_domain_name", "project_name", "project_domain_name", "system_scope")
     found = {}
@@ -151,17 +164,3 @@ def _said(words: Iterable[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return done.stdout + done.stderr
-
-
-def _read(path: Path) -> Optional[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(_read(path) or "")
-    except yaml.YAMLError:
-        return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
+
+from osg_site_iaas.errors import DeclarationError, Problem, SiteError
 
 OK, FOUND, SKIPPED, UNKNOWN = "ok", "found", "skipped", "unknown"
 
@@ -16,8 +18,25 @@ class Finding:
     todo: str
     where: Optional[str] = None
 
+    @classmethod
+    def of(cls, problem: Problem) -> Finding:
+        """A problem of a file that a person wrote; line 0 is the whole file."""
+        return cls(
+            f"{problem.path}: {problem.what}" if problem.path else problem.what,
+            problem.todo or "mend it",
+            f"{problem.file}:{problem.line}" if problem.line else problem.file,
+        )
+
     def as_data(self) -> dict[str, Any]:
         return {"what": self.what, "todo": self.todo, "where": self.where}
+
+
+def findings_of(error: SiteError) -> Iterator[Finding]:
+    """What an error says: one finding, or one for each problem of a file."""
+    if isinstance(error, DeclarationError):
+        yield from map(Finding.of, error.problems)
+    else:
+        yield Finding(error.what, error.todo or "mend it, then run doctor again", error.where)
 
 
 @dataclass(frozen=True)

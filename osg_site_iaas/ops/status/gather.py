@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Callable, Iterable, Mapping, Optional
 
 from osg_site_iaas.accounting import status as accounting
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.cloud.reader import pages
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.ops import doctor, redact
+from osg_site_iaas.ops import doctor, host_secrets, redact
 from osg_site_iaas.ops.checks.doors import probe_settings
 from osg_site_iaas.ops.finding import NotHere, Result
 from osg_site_iaas.ops.subject import Subject
@@ -68,7 +68,8 @@ def gather(subject: Subject, *, checks: Iterable[str] = doctor.TABLE, details: b
     Without ``details`` neither servers nor what was found are named: then anybody may see it.
     """
     site = subject.declared()
-    results = [_discreet(result, details) for result in doctor.examine(subject, list(checks))]
+    hide = redact.Redactor(people=host_secrets.people(subject)).text
+    results = [_discreet(result, details, hide) for result in doctor.examine(subject, list(checks))]
     vos: Mapping[str, tuple[Use, ...]] = {}
     servers: list[Server] = []
     try:
@@ -112,7 +113,7 @@ def _records(subject: Subject) -> Optional[Records]:
     return Records(found.sent, found.rendered, found.success, found.pending)
 
 
-def _discreet(result: Result, details: bool) -> Result:
+def _discreet(result: Result, details: bool, hide: Callable[[str], str]) -> Result:
     """Without people; and for everybody's eyes without anything but that there is something."""
     if not details:
         kept = tuple(
@@ -123,9 +124,9 @@ def _discreet(result: Result, details: bool) -> Result:
     findings = tuple(
         dataclasses.replace(
             one,
-            what=redact.text(one.what),
-            todo=redact.text(one.todo),
-            where=redact.text(one.where) if one.where else None,
+            what=hide(one.what),
+            todo=hide(one.todo),
+            where=hide(one.where) if one.where else None,
         )
         for one in result.findings
     )

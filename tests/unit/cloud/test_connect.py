@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 
+from osg_site_iaas.cloud import logins
 from osg_site_iaas.cloud.connect import connect
 from osg_site_iaas.errors import CloudError
 
@@ -63,3 +66,47 @@ def test_a_file_of_logins_that_was_named_and_is_not_there_is_said(tmp_path, monk
     assert error.value.todo == (
         f"OS_CLIENT_CONFIG_FILE names {tmp_path}/clouds.yaml, which is not there: write it, or unset the variable"
     )
+
+
+def test_where_a_login_is_missing_it_is_said_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
+    with pytest.raises(CloudError) as error:
+        connect("mine")
+    for place in (
+        "clouds.yaml",
+        f"{tmp_path}/.config/openstack/clouds.yaml",
+        "/etc/osg/site-iaas/clouds/control.yaml",
+    ):
+        assert place in error.value.todo
+    assert "OS_CLIENT_CONFIG_FILE" in error.value.todo
+
+
+def test_another_name_in_a_file_that_was_named_is_said_with_the_file(entry, tmp_path):
+    entry({"auth": AUTH})
+    with pytest.raises(CloudError) as error:
+        connect("yours")
+    assert f"only {tmp_path}/clouds.yaml was looked at" in error.value.todo
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_of_logins_that_may_not_be_read_is_said(entry, tmp_path, monkeypatch, named):
+    entry({"auth": AUTH})
+    file = tmp_path / "clouds.yaml"
+    if not named:
+        monkeypatch.delenv("OS_CLIENT_CONFIG_FILE")
+        monkeypatch.setenv("HOME", "/nonexistent")
+        monkeypatch.chdir("/")
+        monkeypatch.setattr(logins, "CONTROL", file)
+    file.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(CloudError) as error:
+            connect("mine")
+    finally:
+        if root:
+            os.seteuid(0)
+    assert f"you may not read {file}: run this as root" in error.value.todo
