@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
             f" {found or 'no'} finding{'s' * (found != 1)}"
         )
     if args.bundle:
-        members = bundle.write(args.bundle, subject, results)
+        with terminal.progress("Writing the archive"):
+            members = bundle.write(args.bundle, subject, results)
         terminal.say(
             f"wrote {args.bundle} ({len(members)} files, mode 0600). Taken out: the secrets known on this host,"
             " and what looks like one. People have pseudonyms. Look before you send it: not all can be recognised."

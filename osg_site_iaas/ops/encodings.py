@@ -43,7 +43,7 @@ class Forms:
     def replace(self, text: str) -> str:
         """The text without the words; of base64 the whole blob goes."""
         for part, word in self._parts:
-            if _anchor(part) in text:
+            if _may_have(text, part):
                 text = re.sub(_alternatives(part), lambda _, word=word: self._instead(word), text)  # type: ignore[misc]
         stream = _stream(text)
         starts = {stream[at : at + _START] for at in range(len(stream))} & self._coded.keys()
@@ -133,16 +133,17 @@ def _in_bytes(word: str) -> Iterator[bytes]:
 def holds(text: str, words: Iterable[str]) -> Optional[str]:
     """One of the words that the text still holds in some encoding, or in two over another; None if there is none."""
     parts = {part for word in words for part in pieces(word)}
-    return next((part for layer in _layers(text) for part in parts if part in layer), None)
+    undo = (*_UNDO, _UNDO_SPACES) if any(" " in part for part in parts) else _UNDO
+    return next((part for layer in _layers(text, undo) for part in parts if part in layer), None)
 
 
-def _layers(text: str) -> Iterator[str]:
+def _layers(text: str, undo: Collection[Callable[[str], Iterator[str]]]) -> Iterator[str]:
     """The text, and what it is with one or two encodings undone."""
     yield text
     seen = {text}
-    for first in _UNDO:
+    for first in undo:
         for once in first(text):
-            for layer in (once, *(twice for second in _UNDO for twice in second(once))):
+            for layer in (once, *(twice for second in undo for twice in second(once))):
                 if layer not in seen:
                     seen.add(layer)
                     yield layer
@@ -152,7 +153,6 @@ _ONE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([^\w\s]))")
 _ESCAPED = re.compile(rf"\\*{_ONE.pattern}")  # JSON in JSON in JSON
 
 
-_MARKED = re.compile(r"[^\n]*(?:%|\\|&|''|\+)[^\n]*")
 _CODED = re.compile(r"[A-Za-z0-9+/]{6,}")
 _READABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{6,}")
 
@@ -182,25 +182,26 @@ def _from_base64(text: str) -> Iterator[str]:
         yield b"\n".join(_READABLE.findall(bytes.fromhex(digits))).decode("utf-8", "replace")
 
 
-def _in_marked(undo: Callable[[str], str]) -> Callable[[str], Iterator[str]]:
-    """Only lines that are encoded somehow are looked at; they are few."""
-    return lambda text: iter([undo("\n".join(_MARKED.findall(text)))])
+def _where(marks: str, undo: Callable[[str], str]) -> Callable[[str], Iterator[str]]:
+    """Only lines that have one of the marks are looked at; they are few."""
+    marked = re.compile(rf"[^\n]*(?:{marks})[^\n]*")
+    return lambda text: iter([undo("\n".join(marked.findall(text)))])
 
 
 _UNDO: tuple[Callable[[str], Iterator[str]], ...] = (
-    _in_marked(unquote),
-    _in_marked(lambda text: unquote(text.replace("+", " "))),
-    _in_marked(_unescape),
-    _in_marked(_unescape_one),
-    _in_marked(html.unescape),
-    _in_marked(lambda text: text.replace("''", "'")),
+    _where("%", unquote),
+    _where(r"\\", _unescape),
+    _where(r"\\", _unescape_one),
+    _where("&", html.unescape),
+    _where("''", lambda text: text.replace("''", "'")),
     _from_base64,
 )
+_UNDO_SPACES = _where(r"\+", lambda text: unquote(text.replace("+", " ")))  # every time of day has a plus
 
 
-def _anchor(word: str) -> str:
-    """The longest part of a word that no encoder touches: where it is not, the word is not."""
-    return max(_ANCHOR.findall(word), key=len, default="")
+def _may_have(text: str, word: str) -> bool:
+    """Whether the text has all parts of the word that no encoder touches: else it has not the word."""
+    return all(part in text for part in _ANCHOR.findall(word))
 
 
 @lru_cache(maxsize=4096)
