@@ -29,7 +29,7 @@ test-long: $(DEV) ## also what takes longer
 molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (ROLE="ec2 client" for some)
 	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule $(ROLE)
 
-molecule-site: $(DEV) ## the long ones: OpenStack from packages (a draft: docs/roles.md)
+molecule-site: $(DEV) ## the long ones: OpenStack from packages, and a whole site of three hosts
 	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule --long
 
 unit: $(DEV) ## only what needs no sandbox
