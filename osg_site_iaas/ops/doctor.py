@@ -8,7 +8,17 @@ from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity.refused import printable
 from osg_site_iaas.ops.checks import cloud, doors, grid, local
-from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, UNKNOWN, Finding, NotHere, NotKnown, Result
+from osg_site_iaas.ops.finding import (
+    FOUND,
+    OK,
+    SKIPPED,
+    UNKNOWN,
+    Finding,
+    NotHere,
+    NotKnown,
+    Result,
+    findings_of,
+)
 from osg_site_iaas.ops.subject import Subject
 
 log = logging.getLogger(__name__)
@@ -63,7 +73,7 @@ def _result(name: str, check: Check, subject: Subject) -> Result:
         if not findings:
             return Result(name, UNKNOWN if isinstance(error, NotKnown) else SKIPPED, str(error))
     except SiteError as error:
-        findings.append(Finding(error.what, error.todo or "mend it, then run doctor again", error.where))
+        findings.extend(findings_of(error))
     except PermissionError as error:
         state = FOUND if findings else UNKNOWN
         return Result(name, state, f"{error.filename} may not be read: run this as root", tuple(findings))

@@ -16,7 +16,7 @@ from typing import Iterator, Optional
 from osg_site_iaas.accounting.probeconfig import read_attributes
 from osg_site_iaas.cloud.kinds import RULES
 from osg_site_iaas.declaration.load import load
-from osg_site_iaas.errors import DeclarationError, SiteError
+from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import settings as identity_settings
 from osg_site_iaas.mapping import bans
 from osg_site_iaas.mapping.table import Table, unreachable
@@ -31,12 +31,7 @@ DRIFT_STALE = 12 * 3600  # seconds; its timer runs every four hours
 
 def declaration(subject: Subject) -> Iterator[Finding]:
     """site.yml and bans.yml can be read, and every line of site.yml can decide."""
-    try:
-        site = load(subject.file)
-    except DeclarationError as error:
-        for one in error.problems:
-            yield Finding(f"{one.path}: {one.what}", one.todo or "mend it", f"{one.file}:{one.line}")
-        return
+    site = load(subject.file)
     for one in unreachable(Table.of(site)):
         yield Finding(one.what, one.todo, f"{one.file}:{one.line}")
     bans.load(bans.file_beside(subject.file))
