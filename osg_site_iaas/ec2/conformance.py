@@ -65,7 +65,13 @@ def table(model: Model) -> str:
     """The whole table in Markdown."""
     actions = load_actions()
     lines = [f"{len(actions)} actions are served. Every other action that EC2's model knows is answered with"]
-    lines.append("UnsupportedOperation, one that it does not know with InvalidAction.\n")
+    lines.append(
+        "UnsupportedOperation, one that it does not know with InvalidAction. Whole: every parameter that EC2's"
+    )
+    lines.append(
+        "model has is understood, or changes nothing for the reason given; what values or results are missing"
+    )
+    lines.append("is said under the action. A test tries every parameter of the model against this table.\n")
     for name in sorted(actions):
         lines.extend(_entry(model, actions[name]))
     return "\n".join(lines)

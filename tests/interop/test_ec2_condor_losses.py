@@ -77,7 +77,8 @@ def bounded(door_users, tmp_path_factory):
 
 
 def test_150_jobs_on_one_key_leave_no_server_and_no_key_pair(pool, bounded, submit, vo):
-    # Half of them ask for a key pair each, as glideinWMS's do.
+    # Half of them ask for a key pair each, as glideinWMS's do. HTCondor makes one request at a time, 600 of them, so
+    # that this takes as long as the sandbox's Nova takes for 150 launches and ends, one after the other.
     plain = submit(bounded.url, count=75)
     keyed = submit(bounded.url, count=75, ec2_keypair_file="/home/pilot/key.$(Process)")
 
