@@ -126,6 +126,7 @@ def test_awscli_has_groups_images_types_and_what_there_is(quick, image, vo):
     assert isinstance(quick("describe-addresses")["Addresses"], list)
 
 
+@pytest.mark.long  # thirty starts of awscli; the other two awscli tests are in every run
 def test_awscli_waits_stops_looks_into_and_ends_an_instance(box, quick, image, tmp_path):
     public = Ed25519PrivateKey.generate().public_key()
     (tmp_path / "key.pub").write_bytes(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
