@@ -26,7 +26,7 @@ test-long: $(DEV) ## also what takes longer
 	@scripts/distribution-packages test; scripts/distribution-packages molecule; true
 	@$(BIN)/python scripts/run_suites.py --long
 
-molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios (ROLE="ec2 client" for some)
+molecule: $(DEV) ## the roles' tests in containers: every role's two scenarios, and an upgrade (ROLE="ec2 client" for some)
 	@scripts/distribution-packages molecule && $(BIN)/python scripts/molecule $(ROLE)
 
 molecule-site: $(DEV) ## the long ones: OpenStack from packages, and a whole site of three hosts
