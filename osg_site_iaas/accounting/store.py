@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,12 +87,30 @@ class Store:
                 self.db = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, isolation_level=None)
             else:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+                self._share()
                 self.db = sqlite3.connect(self.file, isolation_level=None, timeout=60)
                 self.db.execute("PRAGMA journal_mode=WAL")
                 self.db.execute("PRAGMA synchronous=FULL")  # what was committed is on the disk
             self.db.row_factory = sqlite3.Row
             self.db.execute("PRAGMA cache_size=-32768")  # 32 MiB, whatever the size of the file
             self._check_version(readonly)
+
+    def _share(self) -> None:
+        """Who may read and write in the folder may do so with the file.
+
+        Whoever reads it has SQLite lay two files beside it, with the file's own mode, and leaves them there: the status
+        page's user did so with 0640, and from then on the probe could write nothing. What such a reader has left holds
+        no data, and is taken away.
+        """
+        wal, index = (Path(f"{self.file}{suffix}") for suffix in ("-wal", "-shm"))
+        with contextlib.suppress(OSError):  # SQLite has the words for what is wrong then
+            self.file.touch()
+            mode = 0o600 | (self.folder.stat().st_mode & 0o060)
+            if self.file.stat().st_uid == os.geteuid():
+                self.file.chmod(mode)
+            if index.exists() and not os.access(index, os.W_OK) and not (wal.exists() and wal.stat().st_size):
+                index.unlink()
+                wal.unlink(missing_ok=True)
 
     def __enter__(self) -> Store:
         return self

@@ -78,6 +78,9 @@ def on_host(*words: str, fails: bool = False) -> str:
     """What a command says on the host."""
     done = subprocess.run(["podman", "exec", HOST, *words], capture_output=True, text=True)
     if done.returncode and not fails:
+        if words[:2] == ("systemctl", "start"):
+            words = ("journalctl", "--no-pager", "--lines", "30", "--unit", words[2])
+            done = subprocess.run(["podman", "exec", HOST, *words], capture_output=True, text=True)
         raise SystemExit(f"{' '.join(words)[:200]}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
 
