@@ -238,16 +238,15 @@ class _Run:
         """Read network counters. What that does not give is missing in exports, and no reason to charge nothing."""
         if not self._settings.traffic or self._parts.meter is None:
             return None
-        metered = read_traffic(self._store, self._parts.meter, self._wanted, found.read_at, self._progress)
+        known: Optional[Owners] = self._parts.owners(()) if self._settings.suppress_unknown_vo else None
+
+        def wanted(one: Target) -> bool:  # whether its traffic may ever be told to anybody
+            return known is None or isinstance(known.owner(one.project, one.user), Owner)
+
+        metered = read_traffic(self._store, self._parts.meter, wanted, found.read_at, self._progress)
         if metered.why:
             self._warnings.append(f"network traffic is not known of all servers: {metered.why}")
         return metered
-
-    def _wanted(self, one: Target) -> bool:
-        """Whether a server's traffic may ever be told to anybody."""
-        if not self._settings.suppress_unknown_vo:
-            return True
-        return isinstance(self._parts.owners(()).owner(one.project, one.user), Owner)
 
     def _close(self, found: Pass) -> Mapping[str, int]:
         # by Nova's clock: ours may be wrong, and it is Nova's times that slices are made of

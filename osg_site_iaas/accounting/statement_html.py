@@ -25,7 +25,7 @@ _WORDS = {
 TRAFFIC = '<th class="n">GB received</th><th class="n">GB transmitted</th>'
 COUNTED = (
     "Network traffic is what hypervisors were seen to have counted: what went through between the last reading and a "
-    "server's stop, move or end is not in it. It is in this statement only, and not reported to OSG."
+    "server's stop, move or end is not in it. It is not reported to OSG."
 )
 STYLE = """
 :root { --ink: #1b2733; --soft: #5b6875; --line: #dde3e9; --blue: #1f6f9f; --pale: #e8f1f6; --warn: #8a4b00 }
@@ -37,7 +37,7 @@ h1 { font-size: 1.6rem; margin: 0; line-height: 1.25 }
 h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
 .soft { color: var(--soft); margin: .25rem 0 0 }
 .cards { display: flex; flex-wrap: wrap; gap: .75rem; margin: 0; padding: 0; list-style: none }
-.cards li { flex: 1 1 9rem; background: var(--pale); border-radius: 6px; padding: .7rem .9rem }
+.cards li { flex: 1 1 9rem; max-width: 14rem; background: var(--pale); border-radius: 6px; padding: .7rem .9rem }
 .cards b { display: block; font-size: 1.45rem; line-height: 1.2; font-variant-numeric: tabular-nums }
 .cards span { color: var(--soft); font-size: .85rem }
 .chart { width: 100%; height: auto; display: block }
