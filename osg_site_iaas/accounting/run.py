@@ -22,6 +22,7 @@ from osg_site_iaas.accounting.model import DAY, epoch, iso
 from osg_site_iaas.accounting.nova import NovaApi
 from osg_site_iaas.accounting.nova_database import NovaDatabase
 from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.owners import Owners
 from osg_site_iaas.accounting.people import People, forget
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
 from osg_site_iaas.accounting.record import Owner
