@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, Mapping, Optional
+from typing import Callable, ContextManager, Mapping, Optional
 
 from osg_site_iaas.accounting import closing, metrics
 from osg_site_iaas.accounting import ledger as states
 from osg_site_iaas.accounting.archive import Archive, months_before
 from osg_site_iaas.accounting.deliver import Delivered, Delivery
 from osg_site_iaas.accounting.diagnostics import Diagnostics
-from osg_site_iaas.accounting.gratia_sender import ThroughGratia
 from osg_site_iaas.accounting.ledger import Ledger
 from osg_site_iaas.accounting.model import DAY, epoch, iso
-from osg_site_iaas.accounting.nova import NovaApi
-from osg_site_iaas.accounting.nova_database import NovaDatabase
 from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.opening import locked, open_sender, open_source
 from osg_site_iaas.accounting.owners import Owners
 from osg_site_iaas.accounting.people import People, forget
 from osg_site_iaas.accounting.reading import Pass, Progress, Source, read
 from osg_site_iaas.accounting.record import Owner
-from osg_site_iaas.accounting.send import Direct, Sender
+from osg_site_iaas.accounting.send import Sender
 from osg_site_iaas.accounting.settings import Settings, from_site
 from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import Store
 from osg_site_iaas.accounting.traffic import Meter, Metered, Target, read_traffic
 from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.errors import AccountingError, Locked, SiteError
+from osg_site_iaas.errors import SiteError
 
 log = logging.getLogger(__name__)
 LATE = 7 * DAY  # GRACC makes its summaries of the last seven days by itself, and of no others
@@ -110,55 +106,6 @@ def perform(
     """The same with parts of one's own."""
     with locked(settings.folder), Store(settings.folder) as store:
         return _Run(store, settings, parts, now, settle, progress).all()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder's lock: one run at a time, and nothing left behind by one that was killed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        file = open(folder / "lock", "a+")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise AccountingError(
-            f"the accounting state cannot be kept there: {error.strerror}",
-            where=str(folder),
-            todo="run as the probe's user, or name another folder: --state, or DataFolder in the ProbeConfig",
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise Locked(
-                f"another run is under way (process {file.read().strip() or 'unknown'})",
-                where=str(folder),
-                todo="wait until it has ended",
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-@contextmanager
-def open_source(settings: Settings, cloud: Cloud, now: datetime) -> Iterator[Source]:
-    """Where the settings say that usage is read."""
-    if settings.reader == "database":
-        with NovaDatabase(settings.databases) as database:
-            yield database
-        return
-    yield NovaApi(cloud, now, workers=settings.workers)
-
-
-@contextmanager
-def open_sender(settings: Settings) -> Iterator[Sender]:
-    """The way to the collector that the settings choose."""
-    if settings.sender == "gratia":
-        with ThroughGratia(settings) as library:
-            yield library
-        return
-    with Direct(settings.collector, settings.probe.probe_name, settings.bundle_size) as sender:
-        yield sender
 
 
 class _Run:

@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
-from osg_site_iaas.accounting.model import DAY, Slice, State, midnight_after
+from osg_site_iaas.accounting.model import DAY, Assumed, Slice, State, midnight_after
 from osg_site_iaas.accounting.store import Store
 
 PAGE = 200  # servers asked for, and stored, together
@@ -198,7 +198,7 @@ def take(db: sqlite3.Connection, server: int, slices: Sequence[Slice]) -> list[O
         out.append(Octets(received, transmitted) if count else None)
         if count:
             db.execute("DELETE FROM traffic WHERE server = ? AND day <= ?", (server, last))
-        if found.final:
+        if found.final and Assumed.END not in found.assumed:  # one that vanished may come back, and count on
             db.execute("DELETE FROM interface WHERE server = ?", (server,))
     return out
 

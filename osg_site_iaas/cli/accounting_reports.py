@@ -16,11 +16,11 @@ from osg_site_iaas.accounting.audit import Audit, Finding, audit, unknown
 from osg_site_iaas.accounting.ledger import POISON, Ledger
 from osg_site_iaas.accounting.model import epoch, iso
 from osg_site_iaas.accounting.observed import Observed
+from osg_site_iaas.accounting.opening import locked, open_sender, open_source
 from osg_site_iaas.accounting.owners import Owners
 from osg_site_iaas.accounting.people import stored
 from osg_site_iaas.accounting.reading import read
 from osg_site_iaas.accounting.replay import replay
-from osg_site_iaas.accounting.run import locked, open_sender, open_source
 from osg_site_iaas.accounting.settings import Settings
 from osg_site_iaas.accounting.statement import Month
 from osg_site_iaas.accounting.store import Store

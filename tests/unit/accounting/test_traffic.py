@@ -12,7 +12,7 @@ import pytest
 from histories import BASE
 from hypothesis import given
 from hypothesis import strategies as st
-from nova_history import Life, TellingNova
+from nova_history import SIZES, Life, Step, TellingNova
 from test_run import END, HOUR, lives
 from world import World, owners
 
@@ -171,6 +171,29 @@ def test_slices_get_what_went_through_once(metered: World) -> None:
     with Store(metered.settings.folder, readonly=True) as store:
         assert store.number("SELECT count(*) FROM traffic") == 0
         assert store.number("SELECT count(*) FROM interface") == 0
+
+
+def test_a_server_that_vanishes_and_comes_back_counts_on(world: World) -> None:
+    """As after the restore of Nova's database from a backup."""
+    at = BASE + 2 * HOUR
+    steps = [
+        Step(name, at + start * HOUR, at + start * HOUR + 9, State.ACTIVE, SIZES[0])
+        for name, start in (("create", 0), ("reboot", 40), ("delete", 60))
+    ]
+    life = Life("6f1c7f0c-0000-4000-8000-000000000001", "p0", at, steps, steps[-1].finish)
+    world.live([life])
+    world.meter = Hypervisors(world.nova)
+    vanished = 0
+    for now in range(BASE, at + 64 * HOUR, HOUR):
+        world.nova.purged = {life.uuid} if at + 9 * HOUR < now < at + 39 * HOUR else set()
+        report = world.run(now, traffic=True)
+        assert report.ok
+        assert report.read is not None
+        vanished += len(report.read.vanished)
+    assert vanished == 1
+    assert world.meter.last[life.uuid] > at + 50 * HOUR  # it was read again
+    read = sum(end - start for start, end, _ in stretches(life, world.meter.last[life.uuid]))
+    assert by_server(world.settings.folder)[life.uuid] == RATE.received * read
 
 
 def test_records_are_the_same_with_it_and_without(metered: World) -> None:
