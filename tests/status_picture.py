@@ -1,6 +1,8 @@
-"""A site to draw a status page of: two VOs, one of which is full, servers, findings."""
+"""Sites to draw status pages of: two VOs, one of which is full, servers, findings; and one of a great many VOs."""
 
 from __future__ import annotations
+
+import random
 
 from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, Finding, Result
 from osg_site_iaas.ops.status.gather import Picture, Records, Server
@@ -9,6 +11,8 @@ from osg_site_iaas.ops.usage import Use
 
 NOW = 1795480000
 DAY = 86400
+HOUR = 3600
+LONG = "atlas-physics-analysis-preservation-and-reinterpretation-working-group"
 
 
 def picture() -> Picture:
@@ -30,7 +34,7 @@ def picture() -> Picture:
         tuple(Server(f"pilot-{n}", "cms", "osg.small", "ACTIVE", "2026-11-23T10:00:00Z") for n in range(3)),
         Records(1234, NOW - 3600, NOW - 1800, 7),
         (Result("declaration", OK), Result("revocation", FOUND, findings=(crl,)),
-         Result("ec2", SKIPPED, "no door here")),
+         Result("ec2", SKIPPED, "no door here")), next=NOW + 900, stale=NOW + 2100,
     )  # fmt: skip
 
 
@@ -40,3 +44,41 @@ def samples() -> list[Sample]:
         cores = 120 if hour == 1 else (hour * 7) % 201
         found.append(Sample(NOW - hour * 3600, {"cms": {"cores": (cores, 100 if hour > 400 else 200)}}))
     return found
+
+
+def nothing() -> Picture:
+    """A site of which nothing is known."""
+    return Picture(NOW, "Example-Cloud", "cloud.example.org", {}, (), {}, (), None, ())
+
+
+def crowd(vos: int) -> tuple[Picture, list[Sample]]:
+    """A site of many VOs, long names among them, whose history has all that a history can have, and every look."""
+    dice = random.Random(7)
+    names = [LONG, *(f"vo{number:03}.example.org" for number in range(1, vos))]
+    quota = {name: dice.choice((1, 40, 400, 4000)) for name in names}
+    looks = [*range(NOW - 35 * DAY, NOW - 2 * DAY, HOUR), *range(NOW - 2 * DAY, NOW + 1, 900)]
+    found = [
+        Sample(at, {name: {"cores": (dice.randint(0, quota[name]), quota[name])} for name in names})
+        for at in looks
+        if not NOW - 20 * DAY < at < NOW - 15 * DAY  # the timer was off
+    ]
+    uses = {
+        name: (
+            Use("compute", "instances", quota[name] // 3, quota[name]),
+            Use("compute", "cores", *found[-1].vos[name]["cores"]),
+            Use("compute", "ram", quota[name] * 2000, quota[name] * 2048),
+            Use("volume", "gigabytes", 12345, 20000), Use("network", "floatingip", 5, 0),
+        )
+        for name in names
+    }  # fmt: skip
+    states = {name: {"ACTIVE": quota[name] // 3, "BUILD": 1, "ERROR": quota[name] % 3} for name in names}
+    servers = tuple(
+        Server(f"{LONG}-{n}", names[n % vos], "osg.very-large-memory", ("ACTIVE", "ERROR")[n % 9 == 0],
+               "2026-11-23T10:00:00Z")
+        for n in range(100)
+    )  # fmt: skip
+    seen = Picture(
+        NOW, "Example-Cloud", "cloud.example.org", uses, (names[-1],), states, servers,
+        Records(1_234_567, NOW - 3600, NOW - 1800, 7), picture().results, next=NOW + 900, stale=NOW + 2100,
+    )  # fmt: skip
+    return seen, found

@@ -44,6 +44,7 @@ TABLE: Mapping[str, Check] = {
     "accounting": doors.accounting,
     "drift": local.drift,
     "units": local.units,
+    "page": local.page,
     "secrets": local.secrets,
     "disk": local.disk,
 }

@@ -50,8 +50,18 @@ class Places:
 
     @property
     def history(self) -> Path:
-        """Quotas and their use over time, for the status page."""
-        return self.state / "status/history.jsonl"
+        """Quotas and their use over time, for the status page: not in its folder, which a web server may serve."""
+        return self.state / "history/usage.jsonl"
+
+    @property
+    def page(self) -> Path:
+        """Where the timer writes the status page, or where its options say."""
+        return Path(self.bind("status", str(self.state / "status"), "--out"))
+
+    @property
+    def page_wanted(self) -> bool:
+        """Whether the timer of the status page starts with the host."""
+        return (self.enabled.parent / "timers.target.wants/osg-site-iaas-status.timer").exists()
 
     def bind(self, service: str, default: str, option: str = "--bind") -> str:
         """Where a service listens that takes it as an option in its OPTIONS."""

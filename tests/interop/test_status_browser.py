@@ -18,10 +18,11 @@ import requests
 import websocket
 
 from osg_site_iaas.ops.status.page import page
-from tests.status_picture import picture, samples
+from tests.status_picture import LONG, crowd, picture, samples
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 KEYS = {"Tab": 9, "Enter": 13}
+LEAST = 11  # pixels, of any text
 
 
 class Browser:
@@ -66,6 +67,10 @@ class Browser:
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=pixels, height=900, deviceScaleFactor=1, mobile=False
         )
+
+    def scheme(self, name: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        self.ask("Emulation.setEmulatedMedia", features=features)
 
     def picture(self, file: Path) -> None:
         data = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
@@ -129,10 +134,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def shown(browser: Browser, tmp_path: Path) -> Browser:
-    file = tmp_path / "index.html"
-    file.write_text(page(picture(), samples(), days=35), encoding="utf-8")
+    return show(browser, tmp_path, page(picture(), samples(), days=35))
+
+
+@pytest.fixture
+def crowded(browser: Browser, tmp_path: Path) -> Browser:
+    return show(browser, tmp_path, page(*crowd(3), days=35))
+
+
+def show(browser: Browser, folder: Path, text: str) -> Browser:
+    file = folder / "index.html"
+    file.write_text(text, encoding="utf-8")
     browser.told.clear()
     browser.width(1000)
+    browser.scheme("light")
     browser.open(file.as_uri())
     return browser
 
@@ -164,14 +179,62 @@ def test_the_first_key_can_skip_to_the_content(shown: Browser) -> None:
     assert shown.run("location.hash") == "#main"
 
 
-@pytest.mark.parametrize("pixels", [360, 768, 1400])
-def test_nothing_is_cut_off_at_a_width(shown: Browser, pixels: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pixels", [360, 800, 1000, 1130, 1400])
+def test_everything_is_seen_at_a_width_without_scrolling_sideways(
+    crowded: Browser, pixels: int, tmp_path: Path
+) -> None:
+    crowded.width(pixels)
+    crowded.picture(tmp_path / f"{pixels}.png")
+    crowded.run("document.querySelector('details:has(table)').open = true")
+    assert crowded.run("document.documentElement.scrollWidth <= window.innerWidth")
+    cells = "[...document.querySelectorAll('table td, .times span, .values span')].filter(one => one.offsetParent)"
+    assert crowded.run(f"{cells}.length") > 100
+    outside = f"{cells}.filter(one => one.getBoundingClientRect().right > window.innerWidth).length"
+    assert crowded.run(outside) == 0
+    assert (
+        crowded.run(f"{cells}.filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth).length")
+        == 0
+    )
+    sizes = f"Math.min(...{cells}.map(one => parseFloat(getComputedStyle(one).fontSize)))"
+    assert crowded.run(sizes) >= LEAST
+    assert crowded.run("document.querySelectorAll('svg text').length") == 0, (
+        "it would shrink with the drawing"
+    )
+
+
+def test_a_long_name_is_whole_on_a_phone_and_hides_no_number_on_a_screen(crowded: Browser) -> None:
+    link = f"[...document.querySelectorAll('th a')].find(one => one.textContent == '{LONG}')"
+    crowded.width(360)
+    assert crowded.run(
+        f"{link}.scrollWidth <= {link}.clientWidth || getComputedStyle({link}).overflow != 'hidden'"
+    )
+    crowded.width(1400)
+    assert crowded.run(f"{link}.closest('th').offsetWidth") < 300
+    assert crowded.run(f"{link}.closest('th').title") == LONG
+
+
+@pytest.mark.parametrize("pixels", [360, 1400])
+def test_a_table_is_one_for_who_hears_it_however_it_is_laid_out(shown: Browser, pixels: int) -> None:
     shown.width(pixels)
-    assert shown.run("document.documentElement.scrollWidth <= window.innerWidth")
-    tallest = "Math.max(...[...document.querySelectorAll('.wide tr')].map(row => row.offsetHeight))"
-    assert shown.run(tallest) < 80, "a column is squeezed"
-    shown.picture(tmp_path / f"{pixels}.png")
-    assert (tmp_path / f"{pixels}.png").stat().st_size > 10_000
+    nodes = [node for node in shown.ask("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    roles = [node["role"]["value"] for node in nodes]
+    assert roles.count("rowheader") >= 3
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "columnheader"]
+    assert {"VO", "servers", "cores", "ERROR"} <= set(names)
+
+
+def test_it_is_dark_where_that_is_asked_for(shown: Browser) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert shown.run(ground) == "rgb(255, 255, 255)"
+    shown.scheme("dark")
+    assert max(int(part) for part in shown.run(ground)[4:-1].split(",")) < 60
+
+
+def test_a_page_that_is_long_open_asks_to_be_loaded_again(shown: Browser) -> None:
+    old = "document.querySelector('.old')"
+    assert shown.run(f"getComputedStyle({old}).visibility") == "hidden"
+    shown.run(f"{old}.getAnimations()[0].finish()")
+    assert shown.run(f"getComputedStyle({old}).visibility") == "visible"
 
 
 def test_what_is_drawn_has_a_name_for_who_cannot_see_it(shown: Browser) -> None:

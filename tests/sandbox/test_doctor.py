@@ -226,10 +226,13 @@ def test_the_status_page_is_written_with_what_vos_use(site: Rig) -> None:
         "cms": True,
         "ligo": True,
     }
-    assert len((out / "history.jsonl").read_text().splitlines()) == 2
+    assert len((site.folder / "history/usage.jsonl").read_text().splitlines()) == 2
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "status.json"]
     assert 'id="vo-cms"' in (out / "index.html").read_text()
     site.run("status", "--out", str(out), "--public", *places, expect=0)
-    assert site.run("status", "--public", "--json", *places, expect=0).data["servers"] == []
+    seen = site.run("status", "--public", "--json", *places, expect=0).data
+    assert (seen["servers"], seen["public"], set(seen["states"]) - {"cms", "ligo"}) == ([], True, set())
+    assert {one["check"]: one["state"] for one in seen["results"]}["keystone"] == "ok"
 
 
 def _start_as_member(rig: Rig, project: str, flavour: str, image: str, network: str) -> None:

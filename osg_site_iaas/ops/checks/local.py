@@ -27,6 +27,7 @@ from osg_site_iaas.plan.model import Op
 LEAST_FREE = 0.05  # of a disk
 LEAST_BYTES = 1 << 30
 DRIFT_STALE = 12 * 3600  # seconds; its timer runs every four hours
+PAGE_STALE = 35 * 60  # seconds, of a page that does not say when it is stale
 
 
 def declaration(subject: Subject) -> Iterator[Finding]:
@@ -175,3 +176,32 @@ def drift(subject: Subject) -> Iterator[Finding]:
             f"osg-site-iaas plan {subject.file} --unmanaged lists them",
             str(path),
         )
+
+
+def page(subject: Subject) -> Iterator[Finding]:
+    """The status page is as recent as its timer should make it."""
+    if not subject.places.page_wanted:
+        raise NotHere("osg-site-iaas-status.timer is not enabled here")
+    path, logs = subject.places.page / "status.json", "journalctl -u osg-site-iaas-status -n 50 tells why"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        made, stale = int(data["at"]), data.get("stale")
+        late = _seconds(stale) if stale else made + PAGE_STALE
+    except FileNotFoundError:
+        yield Finding(
+            "no status page has been written", f"systemctl start osg-site-iaas-status; {logs}", str(path)
+        )
+        return
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SiteError(f"the status page's data cannot be read: {error}", where=str(path)) from error
+    if subject.now.timestamp() > late:
+        age = int(subject.now.timestamp() - made) // 60
+        yield Finding(
+            f"the status page is {age // 60} h {age % 60} min old, and looks as if it were current",
+            f"does osg-site-iaas-status.timer run? {logs}",
+            str(path),
+        )
+
+
+def _seconds(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()

@@ -1,77 +1,78 @@
-"""What was used, against what was allowed, over time: an SVG without a script."""
+"""What was used, against what was allowed, over time: an SVG without a script.
+
+The drawing is stretched to the width of the page; its labels are text of the page beside it, and stay as large as that.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from html import escape
-from typing import Sequence
+from typing import Optional, Sequence
 
 from osg_site_iaas.accounting.charts import number
+from osg_site_iaas.ops.status.series import Run, gaps, thinned
 
-WIDTH, HEIGHT = 880, 200
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 26
-Point = tuple[int, int, int]  # when, used, allowed (-1: no limit)
-
-
-def lines(points: Sequence[Point], *, title: str, start: int, end: int) -> str:
-    """Use as an area, the limit as a line that steps; time runs from ``start`` to ``end``."""
-    highest = max([1, *(max(used, limit) for _, used, limit in points)])
-    top = _round(highest)
-    height, span = HEIGHT - TOP - BOTTOM, max(end - start, 1)
-
-    def x(at: int) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (min(max(at, start), end) - start) / span
-
-    def y(value: float) -> float:
-        return TOP + height - height * value / top
-
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">'
-    ]
-    for step in range(5):
-        value = top * step / 4
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-        )
-        parts.append(
-            f'<text class="tick" x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{number(value)}</text>'
-        )
-    for at, label, anchor in _days(start, end):
-        parts.append(
-            f'<text class="tick" x="{x(at):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{label}</text>'
-        )
-    if points:
-        used = _steps([(x(at), y(value)) for at, value, _ in points], x(end))
-        base = y(0)
-        parts.append(
-            f'<path class="used" d="M{x(points[0][0]):.1f},{base:.1f} L{used} L{x(end):.1f},{base:.1f} Z"/>'
-        )
-        parts.append(f'<path class="use-line" d="M{used}"/>')
-        limits = [(x(at), y(limit)) for at, _, limit in points if limit >= 0]
-        if limits:
-            parts.append(f'<path class="limit" d="M{_steps(limits, x(end))}"/>')
-    return "".join([*parts, "</svg>"])
+WIDTH, HEIGHT = 1000, 200
+STEPS = 4
 
 
-def _steps(points: Sequence[tuple[float, float]], end: float) -> str:
-    """A path that holds each value until the next."""
-    path = [f"{points[0][0]:.1f},{points[0][1]:.1f}"]
+def lines(runs: Sequence[Run], *, title: str, start: int, end: int) -> str:
+    """Use as an area, the limit as a line that steps; time runs from ``start`` to ``end``. Gaps stay empty."""
+    top = _round(max([1, *(max(used, limit) for run in runs for _, used, limit in run.points)]))
+    span = max(end - start, 1)
+
+    def x(at: int) -> int:
+        return round(WIDTH * (min(max(at, start), end) - start) / span)
+
+    def y(value: float) -> int:
+        return round(HEIGHT - HEIGHT * value / top)
+
+    drawn = [thinned(run, start, end) for run in runs]
+    grid = "".join(f"M0,{HEIGHT * step // STEPS}H{WIDTH}" for step in range(STEPS + 1))
+    empty = "".join(
+        f'<rect class="gap" x="{x(since)}" y="0" width="{max(x(until) - x(since), 1)}" height="{HEIGHT}"/>'
+        for since, until in gaps(runs, end)
+    )
+    used = "".join(
+        _steps([(x(at), y(value)) for at, value, _ in run.points], x(run.end), HEIGHT) for run in drawn
+    )
+    limit = "".join(
+        _steps(part, x(run.end))
+        for run in drawn
+        if (part := [(x(at), y(limit)) for at, _, limit in run.points if limit >= 0])
+    )
+    values = "".join(f"<span>{number(top * step / STEPS)}</span>" for step in range(STEPS, -1, -1))
+    times = "".join(f"<span>{label}</span>" for label in _times(start, end))
+    return (
+        f'<div class="plot"><div class="values" aria-hidden="true">{values}</div>'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(title, quote=True)}">{empty}<path class="used" d="{used}"/>'
+        f'<path class="grid" d="{grid}"/>'
+        + (f'<path class="limit" d="{limit}"/>' if limit else "")
+        + f'</svg><div class="times" aria-hidden="true">{times}</div></div>'
+    )
+
+
+def _steps(points: Sequence[tuple[int, int]], end: int, base: Optional[int] = None) -> str:
+    """A path that holds each value until the next; from ``base`` and back to it where it bounds an area."""
+    at, value = points[0]
+    path = [f"M{at},{base}V{value}" if base is not None else f"M{at},{value}"]
     for (_, before), (at, value) in zip(points, points[1:]):
         if value != before:
-            path += [f"{at:.1f},{before:.1f}", f"{at:.1f},{value:.1f}"]
-    path.append(f"{end:.1f},{points[-1][1]:.1f}")
-    return " L".join(path)
+            path.append(f"H{at}V{value}")
+    path.append(f"H{end}")
+    if base is not None:
+        path.append(f"V{base}")
+    return "".join(path)
 
 
-def _days(start: int, end: int) -> list[tuple[int, str, str]]:
-    """Five times along the axis, with their labels and how those are set."""
-    form = "%d %b" if end - start > 2 * 86400 else "%d %b %H:%M"
-    found = []
-    for step in range(5):
-        at = start + (end - start) * step // 4
-        label = datetime.fromtimestamp(at, timezone.utc).strftime(form)
-        found.append((at, label, "start" if step == 0 else "end" if step == 4 else "middle"))
-    return found
+def _times(start: int, end: int) -> list[str]:
+    """Five times along the axis."""
+    form = "%d %b" if end - start > 2 * 86400 else "%d %b %H:%M" if end - start > 86400 else "%H:%M"
+    return [
+        datetime.fromtimestamp(start + (end - start) * step // STEPS, timezone.utc).strftime(form)
+        for step in range(STEPS + 1)
+    ]
 
 
 def _round(value: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from osg_site_iaas.accounting import status as accounting
@@ -12,11 +13,17 @@ from osg_site_iaas.cloud.reader import pages
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops import doctor, host_secrets, redact
 from osg_site_iaas.ops.checks.doors import probe_settings
-from osg_site_iaas.ops.finding import NotHere, Result
+from osg_site_iaas.ops.finding import FOUND, NotHere, Result
 from osg_site_iaas.ops.subject import Subject
 from osg_site_iaas.ops.usage import Use, usage
 
 LISTED = 100  # servers, the newest ones
+OTHERS = "(other projects)"
+# The checks of what VOs meet, with the words for everybody. The others are the site's own business.
+PUBLIC: Mapping[str, str] = {
+    "keystone": "Keystone", "services": "the services of OpenStack", "front": "grid logins", "ec2": "EC2",
+    "metadata": "metadata", "caches": "caches",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,23 +60,36 @@ class Picture:
     servers: tuple[Server, ...]
     records: Optional[Records]
     results: tuple[Result, ...]
+    public: bool = False  # nothing in it but what is meant for everybody
+    next: Optional[int] = None  # when the next one is due
+    stale: Optional[int] = None  # when that is so late that none will come
 
     @property
     def findings(self) -> int:
-        return sum(len(result.findings) for result in self.results)
+        return sum(len(result.findings) or result.state == FOUND for result in self.results)
 
     def as_data(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "findings": self.findings}
+        """For programs; times of the page itself as ISO 8601, in UTC."""
+        return {
+            **dataclasses.asdict(self),
+            "findings": self.findings,
+            "made": _iso(self.at),
+            "next": _iso(self.next),
+            "stale": _iso(self.stale),
+        }
 
 
-def gather(subject: Subject, *, checks: Iterable[str] = doctor.TABLE, details: bool = True) -> Picture:
+def gather(subject: Subject, *, checks: Optional[Iterable[str]] = None, public: bool = False) -> Picture:
     """Everything that the page needs; SiteError only for a site.yml that cannot be used.
 
-    Without ``details`` neither servers nor what was found are named: then anybody may see it.
+    A ``public`` picture names no server, tells of no project beside the VOs', and of checks only how those came out
+    that VOs meet. No page looks at how old the one before it is.
     """
     site = subject.declared()
+    if checks is None:
+        checks = PUBLIC if public else [name for name in doctor.TABLE if name != "page"]
     hide = redact.Redactor(people=host_secrets.people(subject)).text
-    results = [_discreet(result, details, hide) for result in doctor.examine(subject, list(checks))]
+    results = [_discreet(result, public, hide) for result in doctor.examine(subject, list(checks))]
     vos: Mapping[str, tuple[Use, ...]] = {}
     servers: list[Server] = []
     try:
@@ -85,7 +105,7 @@ def gather(subject: Subject, *, checks: Iterable[str] = doctor.TABLE, details: b
             servers.append(
                 Server(
                     item["name"],
-                    vo or "(other projects)",
+                    vo or OTHERS,
                     item["flavor"]["original_name"],
                     item["status"],
                     item["created"],
@@ -95,12 +115,15 @@ def gather(subject: Subject, *, checks: Iterable[str] = doctor.TABLE, details: b
         pass  # the findings have it
     states: dict[str, dict[str, int]] = {}
     for one in servers:
+        if public and one.vo == OTHERS:
+            continue
         of = states.setdefault(one.vo, {})
         of[one.state] = of.get(one.state, 0) + 1
-    newest = sorted(servers, key=lambda one: one.created, reverse=True)[:LISTED] if details else []
+    newest = sorted(servers, key=lambda one: one.created, reverse=True)[:LISTED] if not public else []
     return Picture(
         int(subject.now.timestamp()), site.site.resource, site.site.fqdn, vos,
         tuple(vo.name for vo in site.vos if not vo.enabled), states, tuple(newest), _records(subject), tuple(results),
+        public,
     )  # fmt: skip
 
 
@@ -113,14 +136,14 @@ def _records(subject: Subject) -> Optional[Records]:
     return Records(found.sent, found.rendered, found.success, found.pending)
 
 
-def _discreet(result: Result, details: bool, hide: Callable[[str], str]) -> Result:
-    """Without people; and for everybody's eyes without anything but that there is something."""
-    if not details:
-        kept = tuple(
-            dataclasses.replace(one, what="see the administrators' page", todo="", where=None)
-            for one in result.findings
-        )
-        return dataclasses.replace(result, findings=kept, said="")
+def _iso(at: Optional[int]) -> Optional[str]:
+    return f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%dT%H:%M:%SZ}" if at is not None else None
+
+
+def _discreet(result: Result, public: bool, hide: Callable[[str], str]) -> Result:
+    """Without people; and for everybody's eyes without a word of what was found."""
+    if public:
+        return Result(result.check, result.state)
     findings = tuple(
         dataclasses.replace(
             one,

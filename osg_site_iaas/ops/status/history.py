@@ -59,16 +59,34 @@ def thin(samples: list[Sample], now: int, days: int) -> list[Sample]:
     return kept
 
 
+def take_over(path: Path, old: Path) -> list[Sample]:
+    """The samples of the history, and of one that an earlier version kept beside the page; see `forget`."""
+    samples = {sample.at: sample for file in (old, path) for sample in read(file)}
+    return [samples[at] for at in sorted(samples)]
+
+
+def forget(old: Path) -> None:
+    """Take away what an earlier version kept where a web server may read it."""
+    try:
+        old.unlink(missing_ok=True)
+    except OSError as error:
+        raise SiteError(
+            f"the history of before cannot be removed: {error.strerror}",
+            where=str(old),
+            todo="remove it: it is in the new place, and what lies here is served",
+        ) from error
+
+
 def write(path: Path, samples: list[Sample]) -> None:
-    """Put the file in place whole or not at all."""
+    """Put the file in place whole or not at all; it is nobody's but its owner's."""
     text = "".join(
         json.dumps({"at": one.at, "vos": one.vos}, separators=(",", ":")) + "\n" for one in samples
     )
-    put(path, text, 0o640)
+    put(path, text, 0o600)
 
 
 def put(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that nobody ever reads half of it."""
+    """Write a file so that nobody ever reads half of it. Root's go to the folder's owner, who writes next."""
     aside = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +94,13 @@ def put(path: Path, text: str, mode: int = 0o644) -> None:
         handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            if os.geteuid() == 0:
+                folder = path.parent.stat()
+                os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
         aside.replace(path)
     except OSError as error:
         raise SiteError(
-            f"cannot write: {error.strerror}", where=str(path), todo="check its owner and the disk"
+            f"cannot write: {error.strerror}",
+            where=str(path),
+            todo="check its owner and the disk; --out and --history name other places",
         ) from error
