@@ -193,7 +193,11 @@ def page(subject: Subject) -> Iterator[Finding]:
         )
         return
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SiteError(f"the status page's data cannot be read: {error}", where=str(path)) from error
+        raise SiteError(
+            f"the status page's data cannot be read: {error}",
+            where=str(path),
+            todo="systemctl start osg-site-iaas-status makes it anew",
+        ) from error
     if subject.now.timestamp() > late:
         age = int(subject.now.timestamp() - made) // 60
         yield Finding(

@@ -121,12 +121,12 @@ def _findings(picture: Picture) -> Iterator[str]:
         if result.state in (SKIPPED, UNKNOWN)
     ]
     if skipped:
-        yield f"<details><summary>{len(skipped)} skipped</summary><p>{'; '.join(skipped)}</p></details>"
+        yield f"<details><summary>{len(skipped)} skipped or not known</summary><p>{'; '.join(skipped)}</p></details>"
 
 
 def _services(picture: Picture) -> Iterator[str]:
     """For everybody: what VOs meet, and no word of why."""
-    seen = [result for result in picture.results if result.state != SKIPPED]
+    seen = [result for result in picture.results if result.state not in (SKIPPED, UNKNOWN)]
     bad = [PUBLIC.get(result.check, result.check) for result in seen if result.state == FOUND]
     if not seen:
         yield "<p>Not known now.</p>"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from osg_site_iaas.ops.finding import FOUND, SKIPPED, Finding, Result
+from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, UNKNOWN, Finding, Result
 from osg_site_iaas.ops.status import history
 from osg_site_iaas.ops.status.gather import Picture, Records, Server
 from osg_site_iaas.ops.status.history import Sample
@@ -166,6 +166,14 @@ def test_a_page_for_everybody_has_no_word_for_administrators() -> None:
         "osg-site-iaas-",
     ):
         assert words not in text, words
+
+
+def test_what_could_not_be_looked_at_is_not_as_it_should_be() -> None:
+    for results in ((Result("ec2", UNKNOWN),), (Result("ec2", UNKNOWN), Result("keystone", OK))):
+        seen = dataclasses.replace(picture(), public=True, servers=(), results=results)
+        said = [line for line in page(seen, samples(), days=35).splitlines() if "As they should be" in line]
+        assert "EC2" not in " ".join(said)
+        assert bool(said) is (len(results) > 1)
 
 
 def test_120_vos_and_35_days_are_less_than_a_megabyte() -> None:
