@@ -37,7 +37,7 @@ MOST: dict[str, tuple[int, int]] = {
     "DescribeInstanceStatus": (5, 1),
     "DescribeInstanceTypeOfferings": (2, 0),
     "DescribeInstanceTypes": (1, 0),
-    "DescribeInstances": (6, 1),
+    "DescribeInstances": (8, 1),  # by id, nothing kept: 5 lists, 1 to find them, 1 each, 1 for a token
     "DescribeInternetGateways": (4, 0),
     "DescribeKeyPairs": (1, 0),
     "DescribeNetworkInterfaces": (5, 0),

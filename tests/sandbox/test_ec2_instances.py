@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import secrets
 import sqlite3
 import threading
 import time
@@ -261,10 +262,11 @@ def test_a_change_made_elsewhere_is_seen_within_seconds(ec2, vo, started):
     in_state(ec2, [instance], "running")
     ec2.describe_instances()
     server = server_of(vo, instance)
-    vo.cloud.compute.set_server_metadata(server, colour="red")
+    colour = secrets.token_hex(4)  # other tests' instances stay in the VO
+    vo.cloud.compute.set_server_metadata(server, colour=colour)
 
     time.sleep(FRESH)
-    found = ec2.describe_instances(Filters=[{"Name": "tag:colour", "Values": ["red"]}])["Reservations"]
+    found = ec2.describe_instances(Filters=[{"Name": "tag:colour", "Values": [colour]}])["Reservations"]
     assert [instance] == [i["InstanceId"] for r in found for i in r["Instances"]]
     vo.cloud.compute.delete_server(server)
     wait_for(lambda: server.id not in {one.id for one in vo.cloud.compute.servers()})
