@@ -66,8 +66,8 @@ def counters(body: Mapping[str, Any]) -> Mapping[str, Octets]:
     ValueError for what is no answer of Nova's.
     """
     details = body.get("nic_details") if isinstance(body, dict) else None
-    if not isinstance(details, list):
-        raise ValueError("nic_details is not a list")
+    if not isinstance(details, list) or not all(isinstance(nic, dict) for nic in details):
+        raise ValueError("nic_details is not a list of interfaces")
     found: dict[str, Octets] = {}
     for number, nic in enumerate(details):
         received, transmitted = _count(nic.get("rx_octets")), _count(nic.get("tx_octets"))

@@ -68,6 +68,10 @@ def read(archive: Path) -> Saved:
                 raise SiteError(
                     "it was made by a later version", where=str(archive), todo="update osg-site-iaas"
                 )
+            for about in (*data["files"].values(), *data["folders"].values()):
+                _ = int(about["mode"], 8), about["owner"] + about["group"]
+            for about in data["files"].values():
+                bytes.fromhex(about["sha256"])
             return Saved(**{**data, "missing": tuple(data["missing"])})
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise SiteError("its table of contents cannot be read", where=str(archive)) from error

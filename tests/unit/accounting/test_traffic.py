@@ -95,7 +95,7 @@ def test_counters_are_read_as_drivers_give_them() -> None:
         ]
     })  # fmt: skip
     assert found == {"fa:16:3e:00:00:01": (10, 1), "#4": (5, 2)}
-    for nonsense in ([], {}, {"nic_details": None}):
+    for nonsense in ([], {}, {"nic_details": None}, {"nic_details": [None]}):
         with pytest.raises(ValueError, match="nic_details"):
             counters(nonsense)  # type: ignore[arg-type]
 

@@ -231,6 +231,20 @@ def test_a_symbolic_link_is_not_followed(host: Host, tmp_path: Path) -> None:
     assert other.read_text() == "somebody's"
 
 
+@pytest.mark.parametrize(
+    "about", [{}, {"sha256": 5}, [], {"sha256": "x", "mode": "rw", "owner": "a", "group": "b"}]
+)
+def test_a_table_of_contents_that_makes_no_sense_says_so(
+    host: Host, tmp_path: Path, about: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = {"format": 1, "host": "h", "made": "t", "version": "v", "folders": {}, "missing": []}
+    (tmp_path / "table").write_text(json.dumps({**table, "files": {str(host.root / "etc/site.yml"): about}}))
+    with tarfile.open(host.archive, "w:gz") as archive:
+        archive.add(tmp_path / "table", backup.MANIFEST)
+    assert host.restore("--replace") == 1
+    assert "its table of contents cannot be read" in capsys.readouterr().err
+
+
 def test_what_is_no_backup_says_so(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     with tarfile.open(host.archive, "w:gz") as archive:
         archive.add(host.root / "etc/site.yml", "site.yml")
