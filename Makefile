@@ -53,8 +53,8 @@ collection: $(DEV) ## the Ansible collection as a tarball in dist/
 rpm: $(DEV) ## the RPMs of the last commit in dist/rpm/ (docs/packages.md)
 	@PYTHON=$(abspath $(BIN)/python) packaging/rpm/build dist/rpm
 
-release: $(DEV) ## wheel, sources, collection, RPMs of the last commit in dist/VERSION, with sums and SBOM
-	@$(BIN)/python scripts/release.py
+release: $(DEV) ## wheel, sources, collection, RPMs of the last commit in dist/VERSION, with sums and SBOM (SIGN=KEY signs)
+	@$(BIN)/python scripts/release.py $(if $(SIGN),--sign "$(SIGN)")
 
 setup: $(DEV) ## only the environments
 

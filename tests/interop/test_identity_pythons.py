@@ -17,7 +17,7 @@ import pytest
 
 from osg_site_iaas.sandbox import debian_root, folders
 from osg_site_iaas.sandbox.debian_root import DebianRelease
-from tests.interop.test_python39 import wanted
+from tests.interop.packages_kit import wanted
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).parents[2]

@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 import configparser
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from osg_site_iaas import __version__
+from tests.interop.packages_kit import PAGE, ROOT, install, rows, sh
 
-ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "packaging/rpm/osg-site-iaas.spec"
-PAGE = ROOT / "docs/packages.md"
-NEEDED = ("rpmbuild", "rpm", "rpmlint", "rpm2cpio", "cpio")
-
-
-def sh(*words, **arguments):
-    result = subprocess.run(
-        [str(word) for word in words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        **arguments,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
+# the page's names of our packages
+OWNERS = {
+    "core": "osg-site-iaas",
+    "library": "python3-osg-site-iaas",
+    "ec2": "osg-site-iaas-ec2",
+    "front": "osg-site-iaas-front",
+    "client": "osg-site-iaas-client",
+    "collection": "ansible-collection-osg-site_iaas",
+    "probe": "gratia-probe-openstack",
+}
+EVERYWHERE = {"/bin/sh", "/usr/bin/python3", "python(abi)"}
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory):
+def packages(release):
     """The RPMs of the last commit, by name."""
-    missing = [program for program in NEEDED if shutil.which(program) is None]
-    if missing:
-        pytest.fail(f"missing on this machine: {', '.join(missing)}", pytrace=False)
-    folder = tmp_path_factory.mktemp("rpms")
-    sh(ROOT / "packaging/rpm/build", folder, env={**os.environ, "PYTHON": sys.executable})
-    return {path.name.split(f"-{__version__}-")[0]: path for path in folder.glob("*.noarch.rpm")}
-
-
-def install(packages, root):
-    """All packages into a root by rpm; what they require of others is not there, nor is EL."""
-    if os.geteuid() != 0:
-        pytest.fail("rpm installs into a root of its own only as root", pytrace=False)
-    (root / "etc").mkdir()
-    # gratia-probe-common, which is OSG's, makes the probe's group
-    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
-    (root / "etc/group").write_text("root:x:0:\ngratia:x:990:\n")
-    sh("rpm", "--root", root, "--initdb")
-    told = sh("rpm", "--root", root, "-i", "--nosignature", "--nodeps", "--noscripts", *packages.values())
-    # Debian's rpm warns each time that Debian has other packages
-    assert [line for line in told.splitlines() if not line.startswith("rpm: ")] == []
-    return root
-
-
-@pytest.fixture(scope="module")
-def installed(packages, tmp_path_factory):
-    return install(packages, tmp_path_factory.mktemp("root"))
+    return release.rpms
 
 
 def files(package):
@@ -71,20 +37,10 @@ def files(package):
     ).splitlines()
 
 
-def test_the_spec_has_the_version_of_the_package():
-    assert re.search(r"^Version: +(\S+)$", SPEC.read_text(), re.MULTILINE)[1] == __version__
-
-
 def test_there_is_a_package_for_each_face(packages):
-    assert set(packages) == {
-        "osg-site-iaas",
-        "python3-osg-site-iaas",
-        "osg-site-iaas-ec2",
-        "osg-site-iaas-front",
-        "osg-site-iaas-client",
-        "ansible-collection-osg-site_iaas",
-        "gratia-probe-openstack",
-    }
+    assert set(packages) == set(OWNERS.values())
+    page = PAGE.read_text()
+    assert [name for name in packages if f"| `{name}` |" not in page] == []
 
 
 def test_rpmlint_has_nothing_to_say_that_is_not_meant(packages):
@@ -110,33 +66,52 @@ def test_secrets_are_for_root_and_settings_of_the_probe_for_its_user(packages):
     assert config.split() == ["/etc/gratia/openstack/ProbeConfig"]
 
 
-def test_everything_that_is_required_is_on_the_page():
-    asked = re.findall(r"^(?:Requires|Recommends): +\(?([\w%{}.-]+)", SPEC.read_text(), re.MULTILINE)
-    page = PAGE.read_text()
-    assert [name for name in asked if "%{name}" not in name and f"`{name}`" not in page] == []
+def asked(package, what="requires"):
+    """What a built package asks of others than us and rpm, without versions."""
+    told = sh("rpm", "-qp", "--nosignature", f"--{what}", package).splitlines()
+    names = {re.match(r"\(?(\S+)", line)[1] for line in told if line and not line.startswith("rpm: ")}
+    return {
+        name
+        for name in names - EVERYWHERE
+        if "osg-site-iaas" not in name and not name.startswith(("rpmlib(", "config("))
+    }
+
+
+def test_the_table_and_the_packages_say_the_same(packages):
+    """Each way: nothing is required that the table lacks, and no row stands there that nothing requires."""
+    page = {owner: set() for owner in OWNERS}
+    for name, of, *_ in rows():
+        name, _, weak = name.partition(" ")
+        for owner in of.split(", "):
+            if owner != "all":  # python3 itself, which rpm's generator requires of EL's packages
+                page[owner].add((name.strip("`"), weak == "(recommended)"))
+    spec = {
+        owner: {(one, False) for one in asked(packages[name])}
+        | {(one, True) for one in asked(packages[name], "recommends")}
+        for owner, name in OWNERS.items()
+    }
+    assert page == spec
 
 
 def test_the_page_has_the_least_versions_of_the_libraries():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     known = {"pyyaml": "pyyaml", "pyjwt": "jwt"}
-    for line in config["options"]["install_requires"].split():
-        library, least = line.lower().split(">=")
-        assert re.search(
-            rf"`python3-{known.get(library, library)}` \| library \| {least} \|", PAGE.read_text()
-        ), line
-
-
-def table():
-    """The page's rows: what is required, of, least, repository, EL9, EL10, PyPI."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.read_text().splitlines()]
-    return [row for row in rows if len(row) == 7 and row[0].startswith("`")]
+    declared = {
+        "library": config["options"]["install_requires"],
+        "ec2": config["options.extras_require"]["ec2"],
+    }
+    pairs = [(owner, *line.lower().split(">=")) for owner, text in declared.items() for line in text.split()]
+    asked = {(owner, f"`python3-{known.get(name, name)}`", least) for owner, name, least in pairs}
+    assert asked == {(row[1], row[0], row[2]) for row in rows() if row[6] and row[1] in declared}
+    pypi = {(row[1], row[6].lower().partition("==")[0]) for row in rows() if row[6] and row[1] in declared}
+    assert pypi == {(owner, name) for owner, name, _ in pairs}
 
 
 def test_every_version_on_the_page_is_marked_with_how_it_is_known():
     marks = set(re.findall(r"^\| (\w+) \| [^|]+ \|$", PAGE.read_text(), re.MULTILINE))
     assert {"ubi", "alma", "epel", "rdo", "osg"} <= marks
-    for row in table():
+    for row in rows():
         for cell in row[4:6]:
             for version in re.split(r"[,;] ", cell):
                 assert version == "not verified" or re.search(r"\d \(|too old \(", version), row
@@ -144,7 +119,7 @@ def test_every_version_on_the_page_is_marked_with_how_it_is_known():
 
 
 def test_each_el_has_what_is_required_in_time():
-    for name, _, least, _, *els, pypi in table():
+    for name, _, least, _, *els, pypi in rows():
         for cell in els:
             there = [digits(one) for one in re.findall(r"(?<![\w.])(\d+(?:\.\d+)*)", cell)]
             assert "not verified" in cell or max(there) >= digits(least or "0"), (name, cell)
@@ -158,7 +133,7 @@ def digits(version):
 
 
 def test_the_collection_asks_for_the_ansible_that_the_page_names():
-    (least,) = [row[2] for row in table() if row[0] == "`ansible-core`"]
+    (least,) = [row[2] for row in rows() if row[0] == "`ansible-core`"]
     assert f"(ansible-core >= {least})" in SPEC.read_text()
     assert f'requires_ansible: ">={least}.0"' in (ROOT / "meta/runtime.yml").read_text()
     for role in (ROOT / "roles").glob("*/meta/main.yml"):
@@ -172,8 +147,7 @@ def test_nothing_but_what_the_page_names_is_missing_for_an_installation(packages
     missing = set(re.findall(r"^\s\(?(\S+).* is needed by ", told, re.MULTILINE))
     assert {"python3-jsonschema", "gratia-probe-common"} <= missing, told
     page = PAGE.read_text()
-    everywhere = {"/bin/sh", "/usr/bin/python3", "python(abi)"}
-    assert [name for name in missing - everywhere if f"`{name}`" not in page] == []
+    assert [name for name in missing - EVERYWHERE if f"`{name}`" not in page] == []
     assert [name for name in missing if "osg-site-iaas" in name] == []
 
 
@@ -207,53 +181,8 @@ def test_every_file_that_a_role_puts_on_a_host_is_in_the_collections_package(ins
         assert {path for path in asked if path.suffix != ".pyc"} == there
 
 
-def test_ansible_reads_each_role_from_there(installed, tmp_path):
-    collections = installed / "usr/share/ansible/collections"
-    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-    told = sh(
-        Path(sys.executable).parent / "ansible-doc", "-t", "role", "--json", "-l", "osg.site_iaas",
-        env=environment, cwd=tmp_path,
-    )  # fmt: skip
-    roles = {path.name for path in (ROOT / "roles").iterdir()}
-    assert {f"osg.site_iaas.{role}" for role in roles} <= set(json.loads(told[told.index("{") :])), told
-
-
-@pytest.mark.parametrize(
-    "command, told",
-    [
-        ("usr/bin/osg-site-iaas --version", f"osg-site-iaas {__version__}"),
-        ("usr/bin/osg-site-iaas check usr/share/doc/osg-site-iaas/minimal.yml", ""),
-        ("usr/bin/osg-site-iaas plan --help", "Show what would change"),
-        ("usr/bin/osg-iaas --help", "usage: osg-iaas"),
-        ("usr/bin/osg-site-iaas-ec2 --help", "usage: osg-site-iaas-ec2"),
-        ("usr/bin/osg-site-iaas-front --help", "usage: osg-site-iaas-front"),
-        ("usr/share/gratia/openstack/openstack_meter --version", __version__),
-    ],
-)
-def test_commands_run_from_the_installed_files(installed, tmp_path, command, told):
-    program, *words = command.split()
-    words = [str(next(installed.glob(f"{Path(word).parent}*/{Path(word).name}"), word)) for word in words]
-    there = installed / "usr/lib/python3.9/site-packages"
-    where = "import osg_site_iaas; print(osg_site_iaas.__file__)"
-    environment = {"PYTHONPATH": str(there), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    assert str(there) in sh(sys.executable, "-c", where, env=environment, cwd=tmp_path)
-    assert told in sh(sys.executable, installed / program, *words, env=environment, cwd=tmp_path)
-
-
-def test_ansible_finds_the_installed_collection(installed, tmp_path):
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(installed / "usr/share/ansible/collections"),
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-    }
-    listed = sh(
-        Path(sys.executable).parent / "ansible-galaxy", "collection", "list", env=environment, cwd=tmp_path
-    )
-    assert re.search(rf"osg\.site_iaas +{re.escape(__version__)}", listed), listed
-
-
 def test_what_is_erased_leaves_nothing_but_what_was_written_since(packages, tmp_path):
-    root = install(packages, tmp_path)
+    root = install(packages, tmp_path / "root")
     (root / "etc/osg/site-iaas/site.yml").write_text("version: 1\n")
     config = root / "etc/gratia/openstack/ProbeConfig"
     config.write_text(config.read_text().replace('EnableProbe="0"', 'EnableProbe="1"'))
