@@ -53,28 +53,28 @@ class Catalogue:
             elif end.url != url:
                 self.do(what, self.keystone.update_endpoint, end, url=url)
 
-    def user(self, username, password, roles):
-        """A user with a password in force and roles on the project service."""
+    def user(self, username, password, roles, project):
+        """A user with a password in force and roles on a project."""
         here = {"domain_id": "default"}
         keystone, user = self.keystone, self.keystone.find_user(username, **here)
-        project = keystone.find_project("service", **here)
-        project = project or self.do("project service", keystone.create_project, name="service", **here)
+        place = keystone.find_project(project, **here)
+        place = place or self.do(f"project {project}", keystone.create_project, name=project, **here)
         new = {"name": username, "password": password, **here}
         user = user or self.do(f"user {username}", keystone.create_user, **new)
-        if not (user and project):
+        if not (user and place):
             return
-        held = list(keystone.role_assignments(user_id=user.id, scope_project_id=project.id))
+        held = list(keystone.role_assignments(user_id=user.id, scope_project_id=place.id))
         for name in roles:
             role = keystone.find_role(name) or self.do(f"role {name}", keystone.create_role, name=name)
             if role and role.id not in [one.role["id"] for one in held]:
-                self.do(f"{name} of {username}", keystone.assign_project_role_to_user, project, user, role)
-        if self.stale(username, password):
+                self.do(f"{name} of {username}", keystone.assign_project_role_to_user, place, user, role)
+        if self.stale(username, password, project):
             self.do(f"password of {username}", keystone.update_user, user, password=password)
 
-    def stale(self, username, password):
+    def stale(self, username, password, project):
         """Whether a password is not the one in force."""
         who = {"username": username, "password": password, "user_domain_name": "Default"}
-        scope = {"project_name": "service", "project_domain_name": "Default"}
+        scope = {"project_name": project, "project_domain_name": "Default"}
         try:
             return not self.cloud.connect_as(**who, **scope).authorize()
         except ERRORS:

@@ -32,7 +32,7 @@ options:
       type: {description: Its type in the catalogue., type: str, required: true}
       url: {description: Its address., type: str, required: true}
   users:
-    description: The services' users in the domain Default, with roles on the project C(service).
+    description: The services' users in the domain Default, with roles on a project of that domain.
     type: list
     elements: dict
     default: []
@@ -40,6 +40,7 @@ options:
       username: {description: Its name., type: str, required: true}
       password: {description: Its password; set where another one is in force., type: str, required: true}
       roles: {description: Roles on the project., type: list, elements: str, required: true}
+      project: {description: The project; it is made where it is missing., type: str, default: service}
 attributes:
   check_mode: {support: full, description: Tells what it would make.}
   diff_mode: {support: none, description: What it makes stands in C(made).}
@@ -75,6 +76,7 @@ USER = {
     "username": {"type": "str", "required": True},
     "password": {"type": "str", "required": True, "no_log": True},
     "roles": {"type": "list", "elements": "str", "required": True},
+    "project": {"type": "str", "default": "service"},
 }
 
 

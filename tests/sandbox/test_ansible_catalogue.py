@@ -38,3 +38,18 @@ def test_what_is_missing_is_made_once_and_what_differs_is_set(face: Face) -> Non
     changed = ask(face, services=[], users=[{**USER, "password": secret}])
     assert changed["made"] == [f"password of role-{TAG}"]
     assert secret not in str(changed)
+
+
+def test_a_user_of_another_project_is_made_with_it(face: Face) -> None:  # noqa: F811
+    user = {**USER, "username": f"own-{TAG}", "project": f"own-{TAG}"}
+    made = ask(face, services=[], users=[user])["made"]
+    assert made == [f"project own-{TAG}", f"user own-{TAG}", f"service of own-{TAG}"]
+    assert ask(face, services=[], users=[user])["made"] == []
+
+
+def test_a_failure_is_told_and_no_password(face: Face) -> None:  # noqa: F811
+    given = {"cloud": "nowhere", "region": "RegionOne", "services": [SERVICE], "users": [USER]}
+    told = face.ask("catalogue", "-vvv", **given)
+    assert told["failed"]
+    assert "nowhere" in told["msg"]
+    assert USER["password"] not in str(told)
