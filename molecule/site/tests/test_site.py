@@ -1,6 +1,8 @@
 """A site as its VO meets it: guests on both computes by the VO's EC2 key, and what is told of them to accounting."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,39 @@ def instances(cloud, member):
 def test_plan_has_nothing_to_do_after_the_playbook(host):
     done = host.run("osg-site-iaas plan /etc/osg/site-iaas/site.yml")
     assert done.rc == 0, done.stdout + done.stderr
+
+
+def test_check_mode_shows_the_plan_of_a_new_site_yml_and_leaves_the_hosts_alone(host, tmp_path):
+    project = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+    declared = Path(__file__).parents[1] / "files/site.yml"
+    (tmp_path / "site.yml").write_text(declared.read_text().replace("instances: 4", "instances: 5"))
+    words = ["--check", "--diff", "-e", f"site_file={tmp_path / 'site.yml'}"]
+    only = [
+        "--start-at-task",
+        "See whether there is anything to compare with",
+        "--limit",
+        "osg_controller,localhost",
+    ]
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-i",
+            os.environ["MOLECULE_INVENTORY_FILE"],
+            project / "playbooks/site.yml",
+            *words,
+            *only,
+        ],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(project / ".collections")},
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "-  instances: 4" in done.stdout.replace("- instances", "-  instances"), done.stdout
+    assert "instances: 5" in done.stdout
+    assert not host.file("/etc/osg/site-iaas/site.checked.yml").exists
+    assert host.run("osg-site-iaas plan /etc/osg/site-iaas/site.yml").rc == 0
 
 
 def test_a_grid_proxy_becomes_a_token_at_the_sites_keystone(host):
