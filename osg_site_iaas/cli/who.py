@@ -7,7 +7,8 @@
 OpenStack forgets the addresses of a server with the server. So they are looked at every five minutes and kept for 180
 days (--keep-days) after their end: address, server, project, user, name of its key pair, and names of EC2 keys. Nothing
 else about people is kept for this; docs/security.md says what is kept where. A server that lived less than the time
-between two looks may have been missed: those that could have had the address are then listed as possible.
+between two looks may have been missed: those that could have had the address are then listed as possible. One that
+failed to start is not: it never ran.
 
 What happened after the last look is unknown, so a question about a later time looks first (--no-look: not); where that
 cannot be done, the answer says "perhaps".
@@ -148,7 +149,8 @@ def _about(one: Answer) -> Iterator[str]:
     had = one.had
     if had is not None:
         end = f"gone at {_time(had.gone)}" if had.gone else "not seen to be gone"
-        yield f"  address   {had.kind}, network {had.network}; seen {_time(had.first)} to {_time(had.last)}, {end}"
+        network = f"{one.network} ({had.network})" if one.network else had.network
+        yield f"  address   {had.kind}, network {network}; seen {_time(had.first)} to {_time(had.last)}, {end}"
         if not one.sure:
             yield f"            it may have had it from {_time(had.earliest)} on: it was not looked at just then"
     ended = f"deleted {_time(one.server.ended)}" if one.server.ended else "not deleted, as far as is known"

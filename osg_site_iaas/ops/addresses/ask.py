@@ -37,12 +37,16 @@ class Answer:
     ec2_keys: tuple[
         str, ...
     ]  # access keys that the user had for the project; which of them was used is not known
+    network: Optional[str] = None  # its name, if that is known
     had: Optional[Had] = None  # None: it was never seen with an address, and was there at the time
 
 
 @dataclass(frozen=True)
 class Found:
-    """Everything there is to say. ``possible``: servers of which no address was ever seen, alive at the time."""
+    """Everything there is to say.
+
+    ``possible``: servers of which no address was ever seen, alive at the time; not those that never ran.
+    """
 
     looked: Optional[int]  # when addresses were last looked at
     answers: tuple[Answer, ...]
@@ -62,14 +66,14 @@ def ask(store: Store, site: Site, logins: Iterable[Login], ip: str, at: int) -> 
             continue
         answers.append(_answer(store, site, logins, server, had, sure=_sure(had, server, at, looked or 0)))
     possible = store.rows(
-        "SELECT * FROM server WHERE created <= ? AND (ended IS NULL OR ended >= ?)"
+        "SELECT * FROM server WHERE created <= ? AND (ended IS NULL OR ended >= ?) AND ran"
         " AND NOT EXISTS (SELECT 1 FROM address WHERE server = uuid)",
         (at, at),
     )
     return Found(
         looked,
         tuple(sorted(answers, key=lambda one: not one.sure)),
-        tuple(_answer(store, site, logins, Server(*tuple(row)), None, sure=False) for row in possible),
+        tuple(_answer(store, site, logins, Server.of(row), None, sure=False) for row in possible),
     )
 
 
@@ -91,7 +95,7 @@ def _sure(had: Had, server: Server, at: int, looked: int) -> bool:
 
 def _server(store: Store, uuid: str) -> Server:
     found = store.rows("SELECT * FROM server WHERE uuid = ?", (uuid,))
-    return Server(*tuple(found[0])) if found else Server(uuid, "", "", "", "", 0)
+    return Server.of(found[0]) if found else Server(uuid, "", "", "", "", 0)
 
 
 def _answer(
@@ -104,7 +108,8 @@ def _answer(
         (server.user, server.project),
     )
     who = _who(site, logins, _name(store, "user", server.user), vo)
-    return Answer(sure, server, project, vo, who, tuple(row["access"] for row in keys), had)
+    network = _known(store, "network", had.network) if had is not None else None
+    return Answer(sure, server, project, vo, who, tuple(row["access"] for row in keys), network, had)
 
 
 def _who(site: Site, logins: tuple[Login, ...], name: str, vo: Optional[str]) -> Who:
@@ -127,5 +132,9 @@ def _who(site: Site, logins: tuple[Login, ...], name: str, vo: Optional[str]) ->
 
 
 def _name(store: Store, table: str, number: str) -> str:
+    return _known(store, table, number) or number
+
+
+def _known(store: Store, table: str, number: str) -> Optional[str]:
     found = store.rows(f"SELECT name FROM {table} WHERE id = ?", (number,))  # noqa: S608
-    return str(found[0]["name"]) if found else number
+    return str(found[0]["name"]) if found else None

@@ -53,10 +53,12 @@ def look(cloud: Cloud, store: Store, now: datetime, *, keep_days: int) -> Looked
     servers += [one for one in (_server(cloud, uuid) for uuid in sorted(strange)) if one is not None]
     users = _users(cloud, store, {one.user for one in servers})
     keys = _keys(cloud, {one.user for one in servers if one.ended is None})
+    networks = _networks(cloud, store, {one.network for one in has})
     projects = {item["id"]: item["name"] for item in cloud.get("identity", "/projects")["projects"]}
     with store.transaction() as db:
         db.executemany("INSERT OR REPLACE INTO user VALUES (?,?)", users.items())
         db.executemany("INSERT OR REPLACE INTO project VALUES (?,?)", projects.items())
+        db.executemany("INSERT OR REPLACE INTO network VALUES (?,?)", networks.items())
         for access, user, project in keys:
             db.execute(
                 "INSERT INTO ec2_key VALUES (?,?,?,?,?) ON CONFLICT (access) DO UPDATE SET last = excluded.last",
@@ -109,8 +111,22 @@ def _of(item: Mapping[str, Any]) -> Server:
         ended = _instant(item.get("OS-SRV-USG:terminated_at") or item["updated"])
     return Server(
         item["id"], item["tenant_id"], item["user_id"], item["name"], item.get("key_name") or "",
-        _instant(item["created"]), ended,
+        _instant(item["created"]), ended, _ran(item, ended),
     )  # fmt: skip
+
+
+def _ran(item: Mapping[str, Any], ended: Optional[int]) -> bool:
+    """Whether it may have run: Nova dates the first start. One that is being built may be starting just now."""
+    at_rest = ended is not None or item["OS-EXT-STS:vm_state"] == "error"
+    return bool(item.get("OS-SRV-USG:launched_at")) or not at_rest
+
+
+def _networks(cloud: Cloud, store: Store, wanted: set[str]) -> dict[str, str]:
+    """Names of networks, if there is one that is not known yet."""
+    if wanted <= {row["id"] for row in store.rows("SELECT id FROM network")}:
+        return {}
+    found = pages(cloud, "network", "/networks?fields=id&fields=name", "networks", paged=True)
+    return {item["id"]: item["name"] for item in found if item["id"] in wanted and item["name"]}
 
 
 def _users(cloud: Cloud, store: Store, wanted: Iterable[str]) -> dict[str, str]:
@@ -144,9 +160,9 @@ def _keys(cloud: Cloud, users: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 def _remember(db: sqlite3.Connection, one: Server) -> None:
     db.execute(
-        "INSERT INTO server VALUES (?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
-        " name = excluded.name, key_pair = excluded.key_pair, ended = excluded.ended",
-        (one.uuid, one.project, one.user, one.name, one.key_pair, one.created, one.ended),
+        "INSERT INTO server VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (uuid) DO UPDATE SET"
+        " name = excluded.name, key_pair = excluded.key_pair, ended = excluded.ended, ran = excluded.ran",
+        (one.uuid, one.project, one.user, one.name, one.key_pair, one.created, one.ended, one.ran),
     )
 
 
@@ -172,6 +188,7 @@ def _forget(db: sqlite3.Connection, before: int) -> int:
         "DELETE FROM server WHERE ended < ? AND NOT EXISTS (SELECT 1 FROM address WHERE server = uuid)",
         (before,),
     ).rowcount
+    db.execute("DELETE FROM network WHERE NOT EXISTS (SELECT 1 FROM address WHERE network = network.id)")
     db.execute("DELETE FROM user WHERE NOT EXISTS (SELECT 1 FROM server WHERE user = user.id)")
     db.execute(
         "DELETE FROM ec2_key WHERE last < ? AND NOT EXISTS (SELECT 1 FROM server WHERE user = ec2_key.user)",

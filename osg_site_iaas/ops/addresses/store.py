@@ -10,12 +10,12 @@ from typing import Iterator, Optional, Sequence
 
 from osg_site_iaas.errors import SiteError
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE server (
     uuid TEXT PRIMARY KEY, project TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, key_pair TEXT NOT NULL,
-    created INTEGER NOT NULL, ended INTEGER);
+    created INTEGER NOT NULL, ended INTEGER, ran INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE address (
     id INTEGER PRIMARY KEY, ip TEXT NOT NULL, server TEXT NOT NULL, network TEXT NOT NULL, kind TEXT NOT NULL,
     earliest INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, gone INTEGER);
@@ -25,7 +25,15 @@ CREATE TABLE user (id TEXT PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE ec2_key (
     access TEXT PRIMARY KEY, user TEXT NOT NULL, project TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE network (id TEXT PRIMARY KEY, name TEXT NOT NULL);
 """
+# What makes a file of each earlier version one of the next.
+LATER = {
+    1: """
+ALTER TABLE server ADD COLUMN ran INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE network (id TEXT PRIMARY KEY, name TEXT NOT NULL);
+"""
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,12 @@ class Server:
     key_pair: str
     created: int
     ended: Optional[int] = None
+    ran: bool = True  # False: it failed before it was started, or was taken away before that
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> Server:
+        """As it is kept."""
+        return cls(**{**dict(row), "ran": bool(row["ran"])})
 
 
 class Store:
@@ -71,6 +85,10 @@ class Store:
                         todo="start osg-site-iaas-addresses.timer, or run `osg-site-iaas who --observe`",
                     )
                 self.db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None, timeout=30)
+                if self._version() in LATER:
+                    self.db.close()
+                    Store(file).db.close()
+                    self.db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
             else:
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 file.touch(mode=0o600)
@@ -81,6 +99,8 @@ class Store:
                 )  # what is forgotten is gone from the disk's file, too
                 if self._version() == 0:
                     self.db.executescript(f"BEGIN;{SCHEMA};PRAGMA user_version={VERSION};COMMIT;")
+                while (version := self._version()) in LATER:
+                    self._to_next(version)
             self.db.row_factory = sqlite3.Row
             if self._version() != VERSION:
                 raise SiteError(
@@ -116,6 +136,15 @@ class Store:
     def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._words():
             return self.db.execute(query, values).fetchall()
+
+    def _to_next(self, version: int) -> None:
+        """Another process may have been faster: it is looked again when nobody else writes."""
+        self.db.execute("BEGIN EXCLUSIVE")
+        if self._version() == version:
+            for statement in filter(str.strip, LATER[version].split(";")):
+                self.db.execute(statement)
+            self.db.execute(f"PRAGMA user_version={version + 1}")
+        self.db.execute("COMMIT")
 
     def _version(self) -> int:
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])

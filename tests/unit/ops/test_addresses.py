@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -16,7 +18,7 @@ from osg_site_iaas.mapping.names import user_id, user_name
 from osg_site_iaas.ops.addresses import observe
 from osg_site_iaas.ops.addresses.ask import Found, ask
 from osg_site_iaas.ops.addresses.observe import Has
-from osg_site_iaas.ops.addresses.store import Server, Store
+from osg_site_iaas.ops.addresses.store import SCHEMA, Server, Store
 
 IP = "10.0.0.5"
 JANE = Certificate("/DC=org/DC=example/CN=Jane Pilot", ("/cms/Role=pilot",))
@@ -109,6 +111,54 @@ def test_a_server_that_was_never_seen_with_an_address_is_possible_while_it_lived
     look(store, 1300, set(), server("short", 1100, ended=1200))
     assert [one.server.uuid for one in found(store, 1150).possible] == ["short"]
     assert found(store, 1250).possible == ()
+
+
+def test_a_server_that_failed_to_start_is_not_possible_and_one_that_is_being_built_is(store: Store) -> None:
+    look(
+        store,
+        1000,
+        set(),
+        of("failed", "error", 900),
+        of("built", "building", 900),
+        of("ran", "error", 900, "x"),
+    )
+    assert {one.server.uuid for one in found(store, 950).possible} == {"built", "ran"}
+    look(store, 1300, set(), of("built", "deleted", 900))  # taken away before it was started
+    assert [one.server.uuid for one in found(store, 950).possible] == ["ran"]
+    look(store, 1600, set(), of("failed", "active", 900, "x"))  # built again
+    assert {one.server.uuid for one in found(store, 950).possible} == {"failed", "ran"}
+
+
+def of(uuid: str, state: str, created: int, launched: str = "") -> Server:
+    """A server as Nova shows it."""
+    return observe._of({
+        "id": uuid, "tenant_id": "p", "user_id": "u", "name": uuid, "status": state.upper(),
+        "OS-EXT-STS:vm_state": state, "created": "1970-01-01T00:15:00Z", "updated": "1970-01-01T00:20:00Z",
+        "OS-SRV-USG:launched_at": launched or None, "OS-SRV-USG:terminated_at": None,
+    })  # fmt: skip
+
+
+def test_a_network_is_called_by_its_name_where_that_is_known(store: Store) -> None:
+    look(store, 1000, {has("a"), has("b", "n2")}, server("a", 500), server("b", 500))
+    with store.transaction() as db:
+        db.execute("INSERT INTO network VALUES ('n', 'cms-net')")
+    told = "\n".join(words(found(store, 1000), IP, moment("1970-01-01T00:16:40Z")))
+    assert "fixed, network cms-net (n); seen" in told
+    assert "fixed, network n2; seen" in told
+
+
+def test_a_file_of_an_earlier_version_goes_on_with_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "old.sqlite"
+    first = SCHEMA.replace(", ran INTEGER NOT NULL DEFAULT 1", "").rpartition("CREATE TABLE network")[0]
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.executescript(f"{first}; PRAGMA user_version=1;")
+        db.execute("INSERT INTO server VALUES ('a', 'p', 'u', 'name-a', '', 500, NULL)")
+        db.commit()
+    with Store(file, readonly=True) as opened:  # as `who` does before the timer has run
+        assert [one.server for one in found(opened, 1000).possible] == [server("a", 500)]
+    with Store(file) as opened:
+        look(opened, 1000, {has("a")}, server("b", 600))
+        assert said(opened, 1000) == [("a", True)]
 
 
 def test_what_ended_long_ago_is_forgotten_and_what_runs_is_not(store: Store) -> None:
