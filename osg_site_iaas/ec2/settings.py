@@ -26,6 +26,7 @@ class Settings:
     region: str = "RegionOne"
     interface: str = "public"  # which of Keystone's endpoints are used for everything
     bind: str = "127.0.0.1:8788"  # TLS ends in front of it
+    url: Optional[str] = None  # how clients call it, through what ends TLS: for doctor, which looks there
     state: Path = Path("/run/osg-site-iaas-ec2")  # the shared store; may be lost
     workers: int = 2
     threads: int = 8  # requests at once in one worker

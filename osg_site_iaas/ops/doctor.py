@@ -7,7 +7,7 @@ from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity.refused import printable
-from osg_site_iaas.ops.checks import cloud, doors, grid, local
+from osg_site_iaas.ops.checks import cloud, doors, grid, local, tls
 from osg_site_iaas.ops.finding import (
     FOUND,
     OK,
@@ -39,6 +39,7 @@ TABLE: Mapping[str, Check] = {
     "issuers": grid.issuers,
     "front": doors.front,
     "ec2": doors.ec2,
+    "ec2-tls": tls.ec2_tls,
     "metadata": doors.metadata,
     "caches": doors.caches,
     "accounting": doors.accounting,

@@ -8,12 +8,14 @@ from typing import Iterator
 from urllib.parse import urlsplit
 
 import requests
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from osg_site_iaas.accounting.settings import Settings, from_probe_config, from_site
 from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import FILE, Store
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError
+from osg_site_iaas.ops import pem
 from osg_site_iaas.ops.finding import Finding, NotHere
 from osg_site_iaas.ops.subject import QUICK, Subject
 
@@ -42,9 +44,9 @@ def ec2(subject: Subject) -> Iterator[Finding]:
     url = f"http://{_reachable(settings.bind)}"
     try:
         health = requests.get(f"{url}/health", timeout=QUICK)
-        answer = requests.post(url, data=_stranger(subject), timeout=4 * QUICK)
+        answer = requests.post(url, data=stranger(subject), timeout=4 * QUICK)
     except requests.RequestException as error:
-        yield Finding(f"does not answer: {_short(error)}", unit, url)
+        yield Finding(f"does not answer: {short(error)}", unit, url)
         return
     if health.status_code != 200:
         yield Finding(f"/health answers {health.status_code}", unit, url)
@@ -66,7 +68,7 @@ def front(subject: Subject) -> Iterator[Finding]:
     try:
         answer = requests.get(url, timeout=QUICK)
     except requests.RequestException as error:
-        yield Finding(f"does not answer: {_short(error)}", f"nobody can log in: {unit}", url)
+        yield Finding(f"does not answer: {short(error)}", f"nobody can log in: {unit}", url)
         return
     if answer.status_code != 200:
         yield Finding(f"cannot let grid credentials in: {_why(answer)}", unit, url)
@@ -90,21 +92,19 @@ def _served(subject: Subject) -> Iterator[Finding]:
         plain = socket.create_connection((host.strip("[]"), int(port)), QUICK)
         with plain, any_certificate.wrap_socket(plain) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
-        kept = ssl.PEM_cert_to_DER_cert(_first(file.read_text(encoding="ascii")))
     except (OSError, ValueError) as error:
         yield Finding(f"takes no connection by TLS: {error}", "journalctl -u osg-site-iaas-front -n 50", at)
         return
+    try:
+        kept = pem.certificates(file)[0].public_bytes(Encoding.DER)
+    except SiteError:
+        return  # `certificates` says what is wrong with the file
     if shown != kept:
         yield Finding(
             f"shows another certificate than {file}",
             "systemctl restart osg-site-iaas-front, after a renewal",
             at,
         )
-
-
-def _first(pem: str) -> str:
-    end = "-----END CERTIFICATE-----"
-    return pem[pem.index("-----BEGIN CERTIFICATE-----") : pem.index(end) + len(end)]
 
 
 def _why(answer: requests.Response) -> str:
@@ -124,7 +124,7 @@ def metadata(subject: Subject) -> Iterator[Finding]:
     try:
         code = requests.get(url, timeout=QUICK).status_code
     except requests.RequestException as error:
-        yield Finding(f"does not answer: {_short(error)}", f"instances get no user data: {unit}", url)
+        yield Finding(f"does not answer: {short(error)}", f"instances get no user data: {unit}", url)
         return
     if code != 200:
         yield Finding(f"answers {code}", unit, url)
@@ -169,7 +169,8 @@ def probe_settings(subject: Subject) -> Settings:
     return settings
 
 
-def _stranger(subject: Subject) -> dict[str, str]:
+def stranger(subject: Subject) -> dict[str, str]:
+    """A request that nobody has signed."""
     return {**NOBODY, "Timestamp": subject.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
@@ -182,5 +183,6 @@ def _reachable(bind: str) -> str:
     return f"[{name}]:{host.port}" if ":" in name else f"{name}:{host.port}"
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """The part of an error of requests that a person reads."""
     return str(error).split(" (Caused")[0][:160]

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Iterator, Optional
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from osg_site_iaas.errors import SiteError
 from osg_site_iaas.identity import settings as identity
 from osg_site_iaas.identity.crl import validity
 from osg_site_iaas.identity.issuer_keys import IssuerDown, over_https
 from osg_site_iaas.identity.trust import TrustDirectory
 from osg_site_iaas.mapping import keystone
+from osg_site_iaas.ops import pem
 from osg_site_iaas.ops.finding import Finding, NotHere
 from osg_site_iaas.ops.subject import Subject
 
 SOON = timedelta(days=14)  # a host certificate is to be renewed by then
 CA_SOON = timedelta(days=30)
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 CRL_SOON = timedelta(hours=6)  # fetch-crl runs four times a day
 
 
@@ -30,26 +28,19 @@ def certificates(subject: Subject) -> Iterator[Finding]:
     path, key = subject.places.grid / "hostcert.pem", subject.places.grid / "hostkey.pem"
     if not path.exists():
         raise NotHere(f"there is no {path}")
-    try:
-        certificate, *above = [x509.load_pem_x509_certificate(pem) for pem in _PEM.findall(path.read_bytes())]
-    except (OSError, ValueError) as error:
-        raise SiteError(f"cannot be read: {error}", where=str(path), todo="install it again") from error
-    yield from _dates(
+    certificate, *above = pem.certificates(path)
+    yield from dates(
         certificate, "the host's certificate", path, subject.now, SOON, "renew it and restart what serves it"
     )
     for one in above:
         name = f"{one.subject.rfc4514_string()}, which stands above it in the file,"
-        yield from _dates(one, name, path, subject.now, SOON, "put the CA's present chain there")
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        hosts = names.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        hosts = []
+        yield from dates(one, name, path, subject.now, SOON, "put the CA's present chain there")
+    hosts = names_of(certificate)
     try:
         fqdn: Optional[str] = subject.site().site.fqdn
     except NotHere:
         fqdn = None
-    if fqdn is not None and not any(_covers(host, fqdn) for host in hosts):
+    if fqdn is not None and not any(covers(host, fqdn) for host in hosts):
         yield Finding(
             f"it is for {', '.join(hosts) or 'no host name'}, and the site is {fqdn}",
             "ask for one that has the site's name among its DNS names, if clients come to that name here",
@@ -58,14 +49,20 @@ def certificates(subject: Subject) -> Iterator[Finding]:
     yield from _key(certificate, key)
 
 
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses of the hosts that it is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+
+
 def _key(certificate: x509.Certificate, path: Path) -> Iterator[Finding]:
     try:
-        public = load_pem_private_key(path.read_bytes(), None).public_key()
+        public = pem.private_key(path).public_key()
     except PermissionError:
         return  # root's; doctor does not run as root here
-    except (OSError, ValueError, TypeError) as error:
-        yield Finding(f"the key cannot be used: {error}", "put the certificate's key there", str(path))
-        return
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if public.public_bytes(*form) != certificate.public_key().public_bytes(*form):
         yield Finding("the key is not the certificate's", "install the two that belong together", str(path))
@@ -82,7 +79,7 @@ def authorities(subject: Subject) -> Iterator[Finding]:
         )
     for anchor in anchors:
         name = anchor.certificate.subject.rfc4514_string()
-        yield from _dates(
+        yield from dates(
             anchor.certificate,
             name,
             directory.path,
@@ -162,21 +159,25 @@ def _trust(subject: Subject) -> tuple[identity.Settings, TrustDirectory]:
     return settings, TrustDirectory(settings.certificates)
 
 
-def _dates(
-    certificate: x509.Certificate, name: str, path: Path, now: datetime, soon: timedelta, todo: str
+def dates(
+    certificate: x509.Certificate, name: str, where: object, now: datetime, soon: timedelta, todo: str
 ) -> Iterator[Finding]:
+    """What is to be said of the days on which a certificate is good."""
     first, last = validity(certificate)
     if now < first:
         yield Finding(
-            f"{name} is not valid before {first:%Y-%m-%d %H:%M} UTC", "is this host's clock right?", str(path)
+            f"{name} is not valid before {first:%Y-%m-%d %H:%M} UTC",
+            "is this host's clock right?",
+            str(where),
         )
     elif now > last:
-        yield Finding(f"{name} expired {_ago(now - last)} ago, on {last:%Y-%m-%d}", todo, str(path))
+        yield Finding(f"{name} expired {_ago(now - last)} ago, on {last:%Y-%m-%d}", todo, str(where))
     elif last - now < soon:
-        yield Finding(f"{name} expires in {_ago(last - now)}, on {last:%Y-%m-%d}", todo, str(path))
+        yield Finding(f"{name} expires in {_ago(last - now)}, on {last:%Y-%m-%d}", todo, str(where))
 
 
-def _covers(pattern: str, host: str) -> bool:
+def covers(pattern: str, host: str) -> bool:
+    """Whether a name of a certificate is for a host."""
     pattern, host = pattern.lower(), host.lower()
     return pattern == host or (pattern.startswith("*.") and host.partition(".")[2] == pattern[2:])
 

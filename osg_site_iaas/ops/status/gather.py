@@ -22,7 +22,7 @@ OTHERS = "(other projects)"
 # The checks of what VOs meet, with the words for everybody. The others are the site's own business.
 PUBLIC: Mapping[str, str] = {
     "keystone": "Keystone", "services": "the services of OpenStack", "front": "grid logins", "ec2": "EC2",
-    "metadata": "metadata", "caches": "caches",
+    "ec2-tls": "EC2 from outside", "metadata": "metadata", "caches": "caches",
 }  # fmt: skip
 
 

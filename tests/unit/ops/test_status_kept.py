@@ -168,6 +168,7 @@ def test_a_page_for_everybody_is_two_files_without_a_word_of_what_was_found(
         "services",
         "front",
         "ec2",
+        "ec2-tls",
         "metadata",
         "caches",
     }
