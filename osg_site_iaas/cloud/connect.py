@@ -21,6 +21,7 @@ from openstack import exceptions as os_exceptions
 
 from osg_site_iaas import __version__
 from osg_site_iaas.cloud import logins
+from osg_site_iaas.cloud.silence import why_silent
 from osg_site_iaas.errors import CloudError
 
 log = logging.getLogger(__name__)
@@ -92,10 +93,13 @@ class Cloud:
         except (ksa.ClientException, OSError) as error:
             raise CloudError(
                 f"cannot log in to cloud {self.name!r}: {_words(error)}",
-                todo="check auth_url in clouds.yaml, and that Keystone answers there",
+                todo=f"check auth_url in clouds.yaml ({self._auth_url()}), and that Keystone answers there",
             ) from error
         data: Mapping[str, Any] = access._data["token"]
         return data
+
+    def _auth_url(self) -> str:
+        return str(getattr(self.session.auth, "auth_url", "none"))
 
     def has(self, service: str) -> bool:
         """Whether the catalogue has the service in this region."""
@@ -329,4 +333,4 @@ def _message(answer: Any) -> str:
 
 
 def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return why_silent(error) or " ".join(str(error).split())[:300] or type(error).__name__

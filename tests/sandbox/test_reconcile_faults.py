@@ -251,7 +251,7 @@ def test_a_service_that_does_not_answer_in_time_is_named(behind: tuple[Rig, Prox
             return None
 
     proxy.rule = Slow()
-    one_sentence(rig.run("plan", expect=1).err, "image: GET /images", "timed out")
+    one_sentence(rig.run("plan", expect=1).err, "image: GET /images", "no answer came in time")
 
 
 def test_a_token_that_runs_out_is_renewed_and_the_run_goes_on(behind: tuple[Rig, Proxy]):

@@ -14,6 +14,7 @@ from osg_site_iaas.cloud.connect import SERVICES, Cloud, Forbidden, Missing
 from osg_site_iaas.cloud.kinds import BY_NAME, RULES
 from osg_site_iaas.cloud.observe import desired, observe, plan
 from osg_site_iaas.cloud.scope import Scope
+from osg_site_iaas.cloud.silence import why_silent
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops.finding import Finding
 from osg_site_iaas.ops.subject import QUICK, Subject
@@ -55,17 +56,29 @@ def clock(subject: Subject) -> Iterator[Finding]:
         theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError, TypeError) as error:
         raise SiteError("Keystone's answer has no date", todo="compare the clocks by hand") from error
-    skew = apart(before, theirs, after)
-    if skew > ALLOWED_SKEW:
+    ahead = apart(before, theirs, after)
+    if abs(ahead) > ALLOWED_SKEW:
         yield Finding(
-            f"this host's clock and that of Keystone's host differ by {skew:.0f} s",
-            "let chrony (or another) keep both right: EC2 signatures are refused beyond 300 s",
+            f"this host's clock is {_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} that of Keystone's host",
+            "which is wrong? `chronyc tracking` on both tells; let chrony (or another) keep both right:"
+            " EC2 signatures are refused beyond 300 s",
+            cloud.endpoint("identity"),
         )
 
 
 def apart(before: float, theirs: float, after: float) -> float:
-    """The least by which a clock is off that said ``theirs``, in whole seconds, between two times of ours."""
-    return max(before - theirs - 1, theirs - after, 0.0)
+    """By how much our clock is at least ahead of one that said ``theirs``, in whole seconds, between two times of ours.
+
+    Less than 0: behind.
+    """
+    return max(before - theirs - 1, 0.0) or min(after - theirs, 0.0)
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def services(subject: Subject) -> Iterator[Finding]:
@@ -100,7 +113,7 @@ def _alive(cloud: Cloud, service: str) -> str:
             url, raise_exc=False, authenticated=False, timeout=QUICK, connect_retries=0
         ).status_code
     except (ksa.ClientException, OSError) as error:
-        return f"does not answer: {str(error).split(' (Caused')[0][:160]}"
+        return f"does not answer: {why_silent(error) or str(error)[:160]}"
     return f"answers {status}" if status >= 500 else ""
 
 

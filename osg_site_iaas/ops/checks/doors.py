@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from osg_site_iaas.accounting.settings import Settings, from_probe_config, from_site
 from osg_site_iaas.accounting.status import status
 from osg_site_iaas.accounting.store import FILE, Store
+from osg_site_iaas.cloud.silence import why_silent
 from osg_site_iaas.declaration.model import Site
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops import pem
@@ -93,7 +94,9 @@ def _served(subject: Subject) -> Iterator[Finding]:
         with plain, any_certificate.wrap_socket(plain) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
     except (OSError, ValueError) as error:
-        yield Finding(f"takes no connection by TLS: {error}", "journalctl -u osg-site-iaas-front -n 50", at)
+        yield Finding(
+            f"takes no connection by TLS: {short(error)}", "journalctl -u osg-site-iaas-front -n 50", at
+        )
         return
     try:
         kept = pem.certificates(file)[0].public_bytes(Encoding.DER)
@@ -141,7 +144,7 @@ def caches(subject: Subject) -> Iterator[Finding]:
             socket.create_connection((cache.host, port), timeout=QUICK).close()
         except OSError as error:
             yield Finding(
-                f"{cache.name}: {cache.host}:{port} takes no connection: {error}",
+                f"{cache.name}: {cache.host}:{port} cannot be reached: {short(error)}",
                 "is it running, and open to this host in its firewall?",
                 site.where(f"caches.{cache.name}"),
             )
@@ -185,4 +188,4 @@ def _reachable(bind: str) -> str:
 
 def short(error: Exception) -> str:
     """The part of an error of requests that a person reads."""
-    return str(error).split(" (Caused")[0][:160]
+    return why_silent(error) or str(error).split(" (Caused")[0][:160]

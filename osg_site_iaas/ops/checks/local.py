@@ -55,7 +55,8 @@ def disk(subject: Subject) -> Iterator[Finding]:
         if usage.free < min(LEAST_BYTES, usage.total * LEAST_FREE):
             yield Finding(
                 f"{usage.free >> 20} MiB are free of {usage.total >> 20} MiB",
-                "make room: records, logins and logs are kept there",
+                f"make room: records, logins and logs are kept there; du -xh {folder} | sort -h | tail tells what is"
+                " large, journalctl --vacuum-size=500M shrinks the journal",
                 str(folder),
             )
 

@@ -108,7 +108,7 @@ def _tls(subject: Subject, parts: SplitResult, url: str) -> Generator[Finding, N
         return False
     except OSError as error:
         yield Finding(
-            f"takes no connection: {error.strerror or error}",
+            f"cannot be reached: {short(error)}",
             "does what ends TLS run (systemctl status nginx, or haproxy), and does the firewall let it be reached?",
             url,
         )

@@ -20,7 +20,7 @@ from osg_site_iaas.plan.model import Change, Left, Op, Plan, Ref
         (100.0, 100.0, 100.2, 0.0),
         (100.9, 100.0, 101.2, 0.0),  # their second began before we asked
         (100.0, 140.0, 161.0, 0.0),  # it took its time; the clock may be right
-        (100.0, 200.0, 101.0, 99.0),
+        (100.0, 200.0, 101.0, -99.0),  # behind
         (500.0, 200.0, 501.0, 299.0),
     ],
 )
