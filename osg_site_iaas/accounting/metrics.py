@@ -52,5 +52,5 @@ def write(file: Path, content: str) -> None:
         raise AccountingError(
             f"cannot write the metrics: {error}",
             where=str(file),
-            todo="MetricsFile names a file in an existing folder",
+            todo="name a file in a folder that is there and that this user may write",
         ) from error

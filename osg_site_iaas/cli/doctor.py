@@ -19,9 +19,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Iterable
 
+from osg_site_iaas.accounting.metrics import write
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.errors import SiteError
-from osg_site_iaas.ops import bundle, doctor, why
+from osg_site_iaas.ops import bundle, doctor, gauges, why
 from osg_site_iaas.ops.finding import FOUND, OK, SKIPPED, UNKNOWN, Result
 from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
@@ -45,6 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--flavour", help="the size (default: every one that the VO may use)")
     parser.add_argument(
         "--bundle", type=Path, metavar="FILE", help="write what was found, settings and logs to an archive"
+    )
+    parser.add_argument(
+        "--metrics", type=Path, metavar="FILE", help="write what was found for Prometheus' node_exporter, too"
     )
     add_places(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON")
@@ -100,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
             f"{states[OK] + states[FOUND]} checks made, {states[SKIPPED]} skipped, {states[UNKNOWN]} could not be made:"
             f" {found or 'no'} finding{'s' * (found != 1)}"
         )
+    if args.metrics:
+        write(args.metrics, gauges.text(results, int(subject.now.timestamp()), whole=args.only is None))
     if args.bundle:
         with terminal.progress("Writing the archive"):
             members = bundle.write(args.bundle, subject, results)

@@ -16,9 +16,11 @@ import dataclasses
 import json
 from pathlib import Path
 
+from osg_site_iaas.accounting.metrics import write
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cli.doctor import add_places, subject_of
 from osg_site_iaas.errors import SiteError
+from osg_site_iaas.ops import gauges
 from osg_site_iaas.ops.status import history
 from osg_site_iaas.ops.status.due import due
 from osg_site_iaas.ops.status.gather import Picture, gather
@@ -58,6 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--days", type=int, default=DAYS, metavar="N", help="how long the history is (default: %(default)s)"
     )
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="FILE",
+        help="write findings and quotas for Prometheus' node_exporter, too",
+    )
     add_places(parser)
     parser.add_argument("--json", action="store_true", help="print what the page shows as JSON")
 
@@ -87,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         history.put(args.out / "index.html", page(picture, samples, days=args.days))
         history.put(args.out / "status.json", json.dumps(picture.as_data(), indent=1) + "\n")
+    if args.metrics:
+        write(
+            args.metrics,
+            gauges.text(picture.results, picture.at, picture.vos, whole=not args.public),
+        )
     if args.json:
         terminal.dump(picture.as_data())
     else:

@@ -246,7 +246,7 @@ class Store:
                 f"# HELP osg_site_iaas_{door}_{name} {text}\n# TYPE osg_site_iaas_{door}_{name} counter\n"
             )
             out.extend(
-                f'osg_site_iaas_{door}_{name}{{action="{row[0]}",code="{row[1]}"}} {row[at]:g}\n'
+                f'osg_site_iaas_{door}_{name}{{action="{row[0]}",code="{row[1]}"}} {row[at]}\n'
                 for row in rows
             )
         return "".join(out)

@@ -56,9 +56,8 @@ class Counters:
         for name, text, of in tables:
             out.append(_head(name, text))
             for way, outcome, status in sorted(of):
-                value = f"{of[way, outcome, status]:g}"
                 labels = f'way="{way}",outcome="{outcome}",status="{status}"'
-                out.append(f"osg_site_iaas_front_{name}{{{labels}}} {value}\n")
+                out.append(f"osg_site_iaas_front_{name}{{{labels}}} {of[way, outcome, status]}\n")
         out.append(_head("tls_failures_total", "connections that ended in the TLS handshake"))
         out.append(f"osg_site_iaas_front_tls_failures_total {no_tls}\n")
         return "".join(out)
