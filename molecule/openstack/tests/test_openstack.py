@@ -45,6 +45,17 @@ def test_apis_are_reached_by_tls_only(host, port):
     assert not host.run(f"curl -sS --fail http://{address}:{port}/").succeeded
 
 
+def test_nothing_but_the_apis_and_messages_with_tls_is_open_to_other_hosts(host):
+    address = host.check_output("hostname --ip-address")
+    listeners = host.check_output("ss -Hltn | awk '{print $4}'").split()
+    open_to_all = {one for one in listeners if not one.startswith(("127.", "[::1]"))}
+    assert open_to_all == {f"{address}:{port}" for port in (*PORTS, 5671)}
+    secure = host.run(
+        f"echo | openssl s_client -verify_return_error -verify_hostname cloud.example.org -connect {address}:5671"
+    )
+    assert "Verify return code: 0 (ok)" in secure.stdout, secure.stdout + secure.stderr
+
+
 @pytest.mark.parametrize("name", ["inside", "outside"])
 def test_a_guest_gets_address_and_user_data_and_asks_for_a_login(cloud, guests, name):
     saw = cloud.saw(name)
