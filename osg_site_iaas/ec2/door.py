@@ -41,6 +41,7 @@ class Reply:
     code: str = ""
     action: str = ""
     access_key: str = ""
+    address: str = ""  # the client's
     project: str = ""
     requests: int = 0
     waited: float = 0.0  # seconds, for those requests
@@ -66,9 +67,9 @@ class Door:
             self.store, fresh_seconds=settings.fresh_seconds, full_seconds=settings.full_seconds
         )
 
-    def answer(self, request: HttpRequest) -> Reply:
-        """The reply to a request whose form could be read; never raises."""
-        reply = Reply(action=request.form.get("Action", "")[:80])
+    def answer(self, request: HttpRequest, address: str = "") -> Reply:
+        """The reply to a request whose form could be read, from ``address``; never raises."""
+        reply = Reply(action=request.form.get("Action", "")[:80], address=address)
         token = journal.request_id.set(reply.request_id)
         try:
             self._answer(request, reply)
@@ -148,9 +149,9 @@ class Door:
         action.check(parameters)
         return self.writer.answer(name, action.answer(call, parameters), reply.request_id, version)
 
-    def fail(self, error: Ec2Error) -> Reply:
+    def fail(self, error: Ec2Error, address: str = "") -> Reply:
         """The reply to a request that could not even be read."""
-        reply = Reply()
+        reply = Reply(address=address)
         self._fail(reply, error, sts=False)
         self._log(reply, 0.0)
         return reply
@@ -166,6 +167,7 @@ class Door:
             journal.line(
                 time=journal.stamp(),
                 request_id=reply.request_id,
+                address=reply.address,
                 action=reply.action,
                 status=reply.status,
                 code=reply.code,

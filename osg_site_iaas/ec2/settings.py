@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import yaml
 
+from osg_site_iaas.ec2.clients import networks
 from osg_site_iaas.errors import SiteError
 
 DEFAULT_FILE = Path("/etc/osg/site-iaas/ec2.yml")
@@ -27,6 +28,7 @@ class Settings:
     interface: str = "public"  # which of Keystone's endpoints are used for everything
     bind: str = "127.0.0.1:8788"  # TLS ends in front of it
     url: Optional[str] = None  # how clients call it, through what ends TLS: for doctor, which looks there
+    proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")  # who is believed about the client's address
     state: Path = Path("/run/osg-site-iaas-ec2")  # the shared store; may be lost
     workers: int = 2
     threads: int = 8  # requests at once in one worker
@@ -80,6 +82,14 @@ def _convert(name: str, value: Any, default: Any) -> tuple[str, Any]:
     """(problem or nothing, the value as the setting holds it)."""
     if name in CHOICES and value not in CHOICES[name]:
         return f"{name} must be one of {', '.join(CHOICES[name])}", None
+    if isinstance(default, tuple):
+        try:
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise ValueError
+            networks(value)
+        except ValueError:
+            return f"{name} must be a list of addresses and networks, such as [192.0.2.7, 198.51.100.0/24]", None
+        return "", tuple(value)
     if isinstance(default, Path) or default is None:
         if not isinstance(value, str):
             return f"{name} must be text", None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping, Optional
 from urllib.parse import urlsplit
 
+from osg_site_iaas.ec2.clients import client, networks
 from osg_site_iaas.ec2.door import Door, Reply, read_request
 from osg_site_iaas.ec2.errors import Ec2Error
 from osg_site_iaas.ec2.protocol.query import MAX_BYTES
 
 Start = Callable[[str, "list[tuple[str, str]]"], Any]
 
+OWN = ("/health", "/metrics")
 REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -52,25 +54,36 @@ def _body(environ: Mapping[str, Any]) -> bytes:
     return body
 
 
+def _is_own(environ: Mapping[str, Any]) -> bool:
+    asked = str(environ.get("RAW_URI") or environ.get("PATH_INFO") or "")
+    return asked in OWN and not environ.get("QUERY_STRING") and not environ.get("HTTP_X_FORWARDED_FOR")
+
+
 class Application:
-    """WSGI: ``/health`` and ``/metrics`` by GET without an Action; everything else is EC2."""
+    """WSGI: ``/health`` and ``/metrics`` for who asks the door itself; everything else is EC2.
+
+    What a proxy passes on is a client's, and no client is told how the door does, however it spells the path.
+    """
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._proxies = networks(door.settings.proxies)
 
     def __call__(self, environ: Mapping[str, Any], start: Start) -> Iterable[bytes]:
         path = urlsplit(str(environ.get("RAW_URI") or environ.get("PATH_INFO") or "/")).path or "/"
         query = str(environ.get("QUERY_STRING") or "")
         method = str(environ["REQUEST_METHOD"])
-        if method in ("GET", "HEAD") and not query and path in ("/health", "/metrics"):
+        if method in ("GET", "HEAD") and _is_own(environ):
             return self._own(path, start)
+        address = client(environ, self._proxies)
         if method not in ("GET", "POST"):
-            return self._send(self._door.fail(Ec2Error("MethodNotAllowed", "Use GET or POST", 405)), start)
+            error = Ec2Error("MethodNotAllowed", "Use GET or POST", 405)
+            return self._send(self._door.fail(error, address), start)
         try:
             request = read_request(method, path, query, _headers(environ), _body(environ))
         except Ec2Error as error:
-            return self._send(self._door.fail(error), start)
-        return self._send(self._door.answer(request), start)
+            return self._send(self._door.fail(error, address), start)
+        return self._send(self._door.answer(request, address), start)
 
     def _send(self, reply: Reply, start: Start) -> Iterable[bytes]:
         headers = [

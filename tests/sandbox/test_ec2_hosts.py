@@ -34,6 +34,7 @@ def configuration(port: int, hosts: tuple[Door, Door]) -> str:
         ("192.0.2.11:8788", hosts[0].url.removeprefix("http://")),
         ("192.0.2.12:8788", hosts[1].url.removeprefix("http://")),
         ("inter 5s fall 4", "inter 1s fall 4"),
+        ("log /dev/log local0", "log stdout format raw local0"),
     ):
         assert said in text, said
         text = text.replace(said, here)
@@ -61,7 +62,7 @@ def balanced(hosts, tmp_path_factory) -> Iterator[Door]:
     def up() -> bool:
         assert process.poll() is None, (folder / "log").read_text()
         try:
-            return requests.get(f"{url}/health", timeout=5).ok
+            return requests.get(url, timeout=5).status_code != 503  # a door refuses who has not signed
         except requests.ConnectionError:
             return False
 
@@ -153,6 +154,28 @@ def test_a_key_is_on_one_host_however_it_is_named(balanced, hosts):
             assert answer.status_code == 401
     seen = [tuple(asked(one, host, "DescribeRegions") for host in hosts) for one in strangers]
     assert set(seen) == {(4, 0), (0, 4)}, seen
+
+
+def test_both_logs_name_the_client_and_no_query_and_metrics_stay_inside(balanced, hosts):
+    secret, mark = secrets.token_hex(20), f"Look{uuid.uuid4().hex}"
+    query = f"Action={mark}&UserData={secret}&AWSAccessKeyId=AKIAEXAMPLE&Signature={secret}"
+    # what the client says of itself HAProxy takes away
+    answer = requests.get(f"{balanced.url}/?{query}", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=60)
+    number = answer.headers["x-amzn-RequestId"]
+    lines = [line for host in hosts for line in host.log.read_text().splitlines() if number in line]
+    assert [(json.loads(one)["address"], json.loads(one)["action"]) for one in lines] == [("127.0.0.1", mark)]
+
+    def told() -> list[str]:
+        return [line for line in balanced.log.read_text().splitlines() if number in line]
+
+    (line,) = wait_for(told)
+    own = json.loads(line)
+    assert (own["address"], own["path"], own["status"]) == ("127.0.0.1", "/", answer.status_code)
+    for log in (balanced.log, *(host.log for host in hosts)):
+        assert secret not in log.read_text()
+    for path in ("/metrics", "/health"):
+        assert requests.get(f"{balanced.url}{path}", timeout=60).status_code == 404
+        assert all(requests.get(f"{host.url}{path}", timeout=60).status_code == 200 for host in hosts)
 
 
 def _die(host: Door) -> None:
