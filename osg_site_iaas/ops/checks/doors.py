@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from http.client import HTTPConnection, HTTPException
 from typing import Iterator
 from urllib.parse import urlsplit
 
@@ -119,18 +120,29 @@ def _why(answer: requests.Response) -> str:
 
 def metadata(subject: Subject) -> Iterator[Finding]:
     """The metadata door answers."""
-    env, login = subject.places.etc / "metadata.env", subject.places.clouds / "metadata.yaml"
-    if not env.exists() and not login.exists():
-        raise NotHere(f"there is neither {env} nor {login}: no metadata door here")
-    url = f"http://{_reachable(subject.places.bind('metadata', METADATA))}/health"
+    login, name = subject.places.clouds / "metadata.yaml", "osg-site-iaas-metadata.service"
+    if not login.exists() and not (subject.places.enabled / name).exists():
+        raise NotHere(f"there is no {login}, and {name} is not enabled: no metadata door here")
+    file = subject.places.bind("metadata", "", "--socket")
+    url = file or f"http://{_reachable(subject.places.bind('metadata', METADATA))}/health"
     unit = "systemctl status osg-site-iaas-metadata; journalctl -u osg-site-iaas-metadata -n 50"
     try:
-        code = requests.get(url, timeout=QUICK).status_code
-    except requests.RequestException as error:
+        code = _over_socket(file) if file else requests.get(url, timeout=QUICK).status_code
+    except (requests.RequestException, OSError, HTTPException) as error:
         yield Finding(f"does not answer: {short(error)}", f"instances get no user data: {unit}", url)
         return
     if code != 200:
         yield Finding(f"answers {code}", unit, url)
+
+
+def _over_socket(file: str) -> int:
+    """What the door answers that takes the place of Neutron's agent: there it has no port."""
+    connection = HTTPConnection("localhost", timeout=QUICK)
+    with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.settimeout(QUICK)
+        connection.sock.connect(file)
+        connection.request("GET", "/health")
+        return connection.getresponse().status
 
 
 def caches(subject: Subject) -> Iterator[Finding]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import http.server
 import os
+import socketserver
 import ssl
 import threading
 from pathlib import Path
@@ -216,6 +218,46 @@ def test_an_issuer_whose_keys_are_not_to_be_had_is_found(host: Host, tmp_path: P
         )
         assert host.look("issuers").state == OK
     assert "its keys cannot be fetched" in host.says("issuers")
+
+
+def test_a_metadata_door_is_looked_for_only_where_one_is_meant_to_run(host: Host, tmp_path: Path) -> None:
+    # options say nothing: a role may have left them, and nothing starts by them
+    (host.places.etc / "metadata.env").write_text("OPTIONS=--bind 127.0.0.1:9\n")
+    host.places = dataclasses.replace(host.places, enabled=tmp_path / "wants")
+    assert host.look("metadata").state == SKIPPED
+    host.places.enabled.mkdir()
+    (host.places.enabled / "osg-site-iaas-metadata.service").touch()
+    assert "does not answer" in host.says("metadata")
+    (host.places.enabled / "osg-site-iaas-metadata.service").unlink()
+    host.places.clouds.mkdir()
+    (host.places.clouds / "metadata.yaml").touch(0o600)
+    assert "does not answer" in host.says("metadata")
+
+
+def test_a_metadata_door_in_the_place_of_neutrons_agent_is_asked_at_its_socket(
+    host: Host, tmp_path: Path
+) -> None:
+    file = tmp_path / "metadata_proxy"
+    host.places.clouds.mkdir()
+    (host.places.clouds / "metadata.yaml").touch(0o600)
+    (host.places.etc / "metadata.env").write_text(f"OPTIONS=--region here --socket {file} --tags\n")
+    assert "does not answer" in host.says("metadata")
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+        def address_string(self) -> str:
+            return "socket"
+
+    with socketserver.UnixStreamServer(str(file), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert host.look("metadata").state == OK
+        finally:
+            server.shutdown()
+    assert "does not answer" in host.says("metadata")
 
 
 @contextlib.contextmanager
