@@ -88,7 +88,10 @@ def _convert(name: str, value: Any, default: Any) -> tuple[str, Any]:
                 raise ValueError
             networks(value)
         except ValueError:
-            return f"{name} must be a list of addresses and networks, such as [192.0.2.7, 198.51.100.0/24]", None
+            return (
+                f"{name} must be a list of addresses and networks, such as [192.0.2.7, 198.51.100.0/24]",
+                None,
+            )
         return "", tuple(value)
     if isinstance(default, Path) or default is None:
         if not isinstance(value, str):

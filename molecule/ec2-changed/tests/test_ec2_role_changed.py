@@ -1,5 +1,6 @@
 """The same with every variable changed: each of them is really used."""
 
+import json
 import re
 
 import yaml
@@ -23,6 +24,7 @@ def test_the_settings_are_the_given_ones(host):
         "region": "elsewhere",
         "secrets_cloud": "osg-site-iaas-ec2-reader",
         "server_type": "openstack",
+        "url": "https://cloud.example.org:443/",
         "workers": 1,
     }
 
@@ -53,3 +55,13 @@ def test_options_reach_reaper_and_metadata_door(host):
     processes = host.check_output("ps -eo args")
     assert "--region elsewhere --interval 30" in processes
     assert "--socket /var/lib/proxies/metadata_proxy --require-token --tags" in processes
+
+
+def test_doctor_asks_the_metadata_door_at_its_socket(host):
+    told = json.loads(host.run("osg-site-iaas doctor --json --only metadata").stdout)
+    assert [one["state"] for one in told["results"]] == ["ok"]
+
+
+def test_nginx_would_come_back_after_what_it_did_not_take(host):
+    host.check_output("nginx -t")
+    assert host.file("/etc/nginx/conf.d/osg-site-iaas-ec2.conf").contains("ssl_certificate /etc/ssl/door.pem")
