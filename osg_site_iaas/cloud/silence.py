@@ -33,7 +33,8 @@ def why_silent(error: BaseException) -> Optional[str]:
         if isinstance(one, requests.exceptions.ConnectionError) or not isinstance(one, OSError):
             continue
         if one.strerror:
-            return one.strerror[:1].lower() + one.strerror[1:]
+            words = one.strerror[:1].lower() + one.strerror[1:]
+            return f"{words}: {one.filename}" if one.filename else words
     return None
 
 

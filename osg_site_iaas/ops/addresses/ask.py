@@ -137,4 +137,4 @@ def _name(store: Store, table: str, number: str) -> str:
 
 def _known(store: Store, table: str, number: str) -> Optional[str]:
     found = store.rows(f"SELECT name FROM {table} WHERE id = ?", (number,))  # noqa: S608
-    return str(found[0]["name"]) if found else None
+    return str(found[0]["name"]) or None if found else None

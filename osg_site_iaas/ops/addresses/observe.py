@@ -126,7 +126,7 @@ def _networks(cloud: Cloud, store: Store, wanted: set[str]) -> dict[str, str]:
     if wanted <= {row["id"] for row in store.rows("SELECT id FROM network")}:
         return {}
     found = pages(cloud, "network", "/networks?fields=id&fields=name", "networks", paged=True)
-    return {item["id"]: item["name"] for item in found if item["id"] in wanted and item["name"]}
+    return {item["id"]: item["name"] for item in found if item["id"] in wanted}
 
 
 def _users(cloud: Cloud, store: Store, wanted: Iterable[str]) -> dict[str, str]:

@@ -102,3 +102,4 @@ def served(ca: pki.Holder, folder: Path, **made: dt.timedelta) -> Iterator[int]:
 
 def test_other_errors_are_not_about_silence() -> None:
     assert why_silent(ValueError("no")) is None
+    assert why_silent(FileNotFoundError(2, "No such file", "/x/ca.pem")) == "no such file: /x/ca.pem"
