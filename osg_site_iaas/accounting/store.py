@@ -206,7 +206,7 @@ class Store:
         raise AccountingError(
             f"the accounting state has version {version}, and this program knows {VERSION}",
             where=str(self.file),
-            todo="use the release that wrote it, or a later one",
+            todo="use the release that wrote it, or a later one; or restore the backup made before the upgrade",
         )
 
     @contextmanager

@@ -106,7 +106,7 @@ class Store:
                 raise SiteError(
                     f"its version is {self._version()}, and this program knows {VERSION}",
                     where=str(file),
-                    todo="use the release that wrote it, or a later one",
+                    todo="use the release that wrote it, or a later one; or restore the backup made before the upgrade",
                 )
 
     def __enter__(self) -> Store:
