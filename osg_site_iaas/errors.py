@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Iterable, Optional
 
@@ -21,6 +22,28 @@ class SiteError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}\n  -> {self.todo}" if self.todo else text
+
+
+_WAYS_OUT = {
+    errno.ENOENT: "name one that is there, or make its folder first",
+    errno.ENOTDIR: "what should be a folder on the way there is a file",
+    errno.EISDIR: "a file is meant, and this is a folder",
+    errno.EEXIST: "a folder is meant, and this is a file",
+    errno.EACCES: "run this as root, or as the user whose it is",
+    errno.EPERM: "run this as root, or as the user whose it is",
+    errno.EROFS: "name a place that can be written to",
+    errno.ENOSPC: "make room there",
+}
+
+
+def trouble(error: OSError, otherwise: str, before: str = "", where: Optional[str] = None) -> SiteError:
+    """What the system says of a file, as an error of ours; ``otherwise`` is what to do if no more is known."""
+    what = error.strerror or str(error)
+    file = str(error.filename) if error.filename is not None else None
+    if where is not None and file not in (None, where):
+        what += f": {file}"
+    todo = _WAYS_OUT.get(error.errno or 0, otherwise)
+    return SiteError(f"{before}{what}", where=where or file, todo=todo)
 
 
 @dataclass(frozen=True, order=True)

@@ -56,7 +56,7 @@ class Archive:
     def get(self, bundle: int) -> dict[int, str]:
         """The records of a bundle by their slices' numbers. Raises AccountingError if it is not there."""
         for path in sorted(self.folder.glob("*.sqlite"), reverse=True):
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 row = db.execute("SELECT data FROM bundle WHERE id = ?", (bundle,)).fetchone()
             if row is not None:
                 lines = zlib.decompress(row[0]).decode().split("\n")

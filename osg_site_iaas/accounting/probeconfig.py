@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Mapping
 from xml.etree import ElementTree
 
-from osg_site_iaas.errors import AccountingError
+from osg_site_iaas.errors import AccountingError, trouble
 
 PATH = Path("/etc/gratia/openstack/ProbeConfig")
 ROOT = "ProbeConfiguration"
@@ -16,8 +16,13 @@ def read_attributes(file: Path) -> Mapping[str, str]:
     """The file's attributes, comments and titles among them. Raises AccountingError in words."""
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise AccountingError(f"cannot read the ProbeConfig: {error}", where=str(file)) from error
+    except OSError as error:
+        wrong = trouble(error, "name another by --probe-config")
+        raise AccountingError(
+            f"cannot read the ProbeConfig: {wrong.what}", where=str(file), todo=wrong.todo
+        ) from error
+    except ValueError as error:
+        raise AccountingError("the ProbeConfig is not UTF-8", where=str(file)) from error
     return parse(text, str(file))
 
 

@@ -84,7 +84,9 @@ class Store:
                     raise AccountingError(
                         "there is no accounting state", where=str(self.file), todo="has the probe run yet?"
                     )
-                self.db = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, isolation_level=None)
+                self.db = sqlite3.connect(
+                    f"{self.file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+                )
             else:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o750)
                 self._share()

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Optional
 
 from osg_site_iaas.accounting.model import iso
@@ -51,9 +50,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("site", nargs="?", default="site.yml", help="the declaration (default: ./site.yml)")
     common.add_argument(
-        "--probe-config", type=Path, metavar="FILE", help="a ProbeConfig, over site.yml's settings"
+        "--probe-config",
+        type=terminal.place,
+        metavar="FILE",
+        help="a ProbeConfig, over site.yml's settings",
     )
-    common.add_argument("--state", type=Path, metavar="DIR", help="where usage and records are kept")
+    common.add_argument(
+        "--state", type=terminal.place, metavar="DIR", help="where usage and records are kept"
+    )
     common.add_argument("--json", action="store_true", help="print the report as JSON")
     commands = parser.add_subparsers(dest="accounting", metavar="COMMAND", required=True)
     run_parser = reports.add(commands, "run", [common], RUN)

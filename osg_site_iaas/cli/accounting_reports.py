@@ -69,12 +69,14 @@ def configure(commands: Any, common: argparse.ArgumentParser) -> None:
     export_parser.add_argument(
         "--format", choices=("csv", "json", "egi"), help="csv, unless --json is given; egi is for SSM"
     )
-    export_parser.add_argument("--out", type=Path, metavar="FILE", help="instead of standard output")
+    export_parser.add_argument(
+        "--out", type=terminal.place, metavar="FILE", help="instead of standard output"
+    )
     statement = add(commands, "statement", [common], STATEMENT)
     statement.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
     statement.add_argument("--vo", help="only this one, by its name in accounting (default: every VO)")
     statement.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)"
+        "--out", type=terminal.place, default=Path(), metavar="DIR", help="where the files go (default: here)"
     )
 
 

@@ -11,7 +11,6 @@ keys, the host's certificate, the grid's CAs, and the EC2 door's cache, which ma
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from osg_site_iaas.cli import terminal
 from osg_site_iaas.cli.doctor import add_places, subject_of
@@ -20,7 +19,9 @@ from osg_site_iaas.ops import backup
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of ``backup``."""
-    parser.add_argument("file", type=Path, help="the archive to write; one that exists is not replaced")
+    parser.add_argument(
+        "file", type=terminal.place, help="the archive to write; one that exists is not replaced"
+    )
     parser.add_argument(
         "site", nargs="?", default=None, help="the declaration (default: as of the other commands)"
     )

@@ -45,7 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--image", help="the image: its name, its id, or its ami-...")
     asked.add_argument("--flavour", help="the size (default: every one that the VO may use)")
     parser.add_argument(
-        "--bundle", type=Path, metavar="FILE", help="write what was found, settings and logs to an archive"
+        "--bundle",
+        type=terminal.place,
+        metavar="FILE",
+        help="write what was found, settings and logs to an archive",
     )
     parser.add_argument(
         "--metrics", type=Path, metavar="FILE", help="write what was found for Prometheus' node_exporter, too"
@@ -59,20 +62,32 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where things lie")
     usual = Places()
     group.add_argument(
-        "--etc", type=Path, default=usual.etc, metavar="DIR", help="settings of doors (default: %(default)s)"
+        "--etc",
+        type=terminal.place,
+        default=usual.etc,
+        metavar="DIR",
+        help="settings of doors (default: %(default)s)",
     )
     group.add_argument(
-        "--state", type=Path, default=usual.state, metavar="DIR", help="what is kept (default: %(default)s)"
+        "--state",
+        type=terminal.place,
+        default=usual.state,
+        metavar="DIR",
+        help="what is kept (default: %(default)s)",
     )
     group.add_argument(
         "--grid",
-        type=Path,
+        type=terminal.place,
         default=usual.grid,
         metavar="DIR",
         help="the host's certificate (default: %(default)s)",
     )
     group.add_argument(
-        "--probe-config", type=Path, default=usual.probe_config, metavar="FILE", help="default: %(default)s"
+        "--probe-config",
+        type=terminal.place,
+        default=usual.probe_config,
+        metavar="FILE",
+        help="default: %(default)s",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Callable, Optional, Sequence
 from osg_site_iaas import __version__
 from osg_site_iaas.cloud import logins
 from osg_site_iaas.declaration.read import printable
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import SiteError, trouble
 
 # name -> (module of osg_site_iaas.cli, help). A module has configure(parser) and run(args) -> exit code;
 # only the one that is called is imported, so that a command starts fast and needs only its own libraries.
@@ -89,6 +89,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.filename is None:  # not of a file: it would say nothing
+            raise
+        wrong = trouble(error, "look at it, and at the file system it is on")
+        print(printable(f"osg-site-iaas {args.command}: {wrong}", keep="\n"), file=sys.stderr)
+        return 1
 
 
 def _find_clouds() -> None:

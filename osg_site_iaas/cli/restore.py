@@ -29,14 +29,23 @@ GRATIA = Path("/var/lib/gratia")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of ``restore``."""
-    parser.add_argument("file", type=Path, help="the archive")
+    parser.add_argument("file", type=terminal.place, help="the archive")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--replace", action="store_true", help="also replace files that are there and differ")
     parser.add_argument(
-        "--root", type=Path, default=Path("/"), metavar="DIR", help="put it below DIR, to look at it"
+        "--root",
+        type=terminal.place,
+        default=Path("/"),
+        metavar="DIR",
+        help="put it below DIR, to look at it; made if it is not there",
     )
     parser.add_argument(
-        "--also", type=Path, nargs="+", default=[], metavar="DIR", help="more folders that may be written to"
+        "--also",
+        type=terminal.place,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="more folders that may be written to",
     )
     add_places(parser)
     parser.add_argument("--json", action="store_true", help="answer in JSON")
@@ -47,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
     places = Places(args.etc, args.state, args.grid, args.probe_config)
     allowed = [places.etc, places.state, places.probe_config, GRATIA, *args.also]
     saved = restore.read(args.file)
-    found = restore.targets(saved, [path.absolute() for path in allowed], args.root)
+    if not args.dry_run or args.root.is_file():
+        restore.make_root(args.root)
+    found = restore.targets(saved, allowed, args.root)
     there = [one for one in found if one.state == "replaced"]
     if not args.dry_run:
         _refuse(args, there, found)

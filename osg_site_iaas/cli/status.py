@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the declaration (default: ./site.yml, else /etc/osg/site-iaas/site.yml)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the page is written")
+    parser.add_argument("--out", type=terminal.place, metavar="DIR", help="where the page is written")
     parser.add_argument(
         "--public",
         action="store_true",
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--history",
-        type=Path,
+        type=terminal.place,
         metavar="FILE",
         help="what is remembered (default: history/usage.jsonl in --state)",
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
 from rich.console import Console
@@ -55,6 +57,11 @@ def positive(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1 on")
     return int(word)
+
+
+def place(word: str) -> Path:
+    """For argparse: a file or folder, as it is called from anywhere. Links stay what they are."""
+    return Path(os.path.abspath(word))  # noqa: PTH100 - Path.resolve follows links
 
 
 def dump(data: Any) -> None:

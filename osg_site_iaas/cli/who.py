@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--logins",
-        type=Path,
+        type=terminal.place,
         metavar="FILE",
         help="the grid door's record of logins (default: as in identity.yml)",
     )
@@ -191,6 +191,7 @@ def _observe(args: argparse.Namespace, subject: Subject) -> int:
     if args.keep_days < 1:
         raise SiteError("--keep-days must be at least 1")
     journal.set_up()
+    subject.declared()
     cloud, error = subject.login()
     if error is not None:
         raise error

@@ -23,7 +23,7 @@ from osg_site_iaas import __version__
 from osg_site_iaas.accounting.settings import STATE as PROBE_STATE
 from osg_site_iaas.accounting.settings import from_probe_config
 from osg_site_iaas.declaration.model import Site
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import SiteError, trouble
 from osg_site_iaas.mapping import bans
 from osg_site_iaas.ops.finding import NotHere
 from osg_site_iaas.ops.subject import Subject
@@ -65,7 +65,7 @@ def folders(subject: Subject) -> dict[str, Path]:
     found["the VOs' keys and passwords"] = site.cloud.secrets
     config = places.probe_config
     found["the probe's state"] = from_probe_config(site, config).folder if config.exists() else PROBE_STATE
-    return found
+    return {what: place.absolute() for what, place in found.items()}  # as the archive names them
 
 
 def write(path: Path, subject: Subject, progress: Progress = lambda *_: None) -> Saved:
@@ -91,11 +91,8 @@ def write(path: Path, subject: Subject, progress: Progress = lambda *_: None) ->
     except FileExistsError as error:
         raise SiteError("it exists already", where=str(path), todo="name another file") from error
     except OSError as error:
-        raise SiteError(
-            f"the backup cannot be made: {error.strerror}: {error.filename or path}",
-            where=str(path),
-            todo="run this as root, where there is room for a second copy of the databases",
-        ) from error
+        todo = "run this as root, where there is room for a second copy of the databases"
+        raise trouble(error, todo, "the backup cannot be made: ", str(path)) from error
     return saved
 
 

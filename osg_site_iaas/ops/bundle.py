@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Collection, Iterable, Iterator, Mapping, Sequence
 
 from osg_site_iaas import __version__
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import SiteError, trouble
 from osg_site_iaas.ops import encodings, host_secrets, redact
 from osg_site_iaas.ops.finding import Result
 from osg_site_iaas.ops.subject import Subject
@@ -53,7 +53,7 @@ def write(path: Path, subject: Subject, results: Sequence[Result]) -> list[str]:
             verify(aside, redactor.secrets, str(path))
             aside.replace(path)
     except OSError as error:
-        raise SiteError(f"cannot write the archive: {error.strerror}", where=str(path)) from error
+        raise trouble(error, "name another file", "cannot write the archive: ", str(path)) from error
     return list(members)
 
 

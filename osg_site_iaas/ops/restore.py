@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import SiteError, trouble
 from osg_site_iaas.ops.backup import FILES, FORMAT, MANIFEST, Saved, digest
 
 ASIDE = ".restoring"  # end of a file's name until all are there
@@ -77,6 +77,14 @@ def read(archive: Path) -> Saved:
             raise SiteError("its table of contents cannot be read", where=str(archive)) from error
 
 
+def make_root(root: Path) -> None:
+    """The folder below which all is put; one that is not there yet is only its owner's, as what comes is secret."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise trouble(error, "--root names a folder", "it cannot be made: ", str(root)) from error
+
+
 def put_back(
     archive: Path, saved: Saved, found: Sequence[Target], progress: Progress = lambda *_: None
 ) -> list[str]:
@@ -102,10 +110,10 @@ def put_back(
             for end in ("-wal", "-shm"):  # of the database that was there: they do not fit the one that comes
                 path.with_name(path.name + end).unlink(missing_ok=True)
             aside.replace(path)
-    except (OSError, EOFError, LookupError) as error:
-        raise SiteError(
-            f"it cannot be put back: {error}", where=str(archive), todo="run this as root"
-        ) from error
+    except OSError as error:
+        raise trouble(error, "run this as root", "it cannot be put back: ", str(archive)) from error
+    except (EOFError, LookupError) as error:
+        raise SiteError(f"it cannot be put back: {error}", where=str(archive)) from error
     finally:
         for aside, _ in made:
             aside.unlink(missing_ok=True)
@@ -180,4 +188,8 @@ def _open(archive: Path) -> Iterator[tarfile.TarFile]:
     except (tarfile.TarError, OSError, EOFError) as error:
         if isinstance(error, OSError) and error.filename not in (None, str(archive), archive):
             raise  # of another file
-        raise SiteError(f"it cannot be read: {error}", where=str(archive)) from error
+        if isinstance(error, OSError) and error.strerror:
+            raise trouble(error, "name the archive", "it cannot be read: ", str(archive)) from error
+        raise SiteError(
+            f"it cannot be read: {error}", where=str(archive), todo="name what `osg-site-iaas backup` wrote"
+        ) from error

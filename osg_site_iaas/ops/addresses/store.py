@@ -84,11 +84,12 @@ class Store:
                         where=str(file),
                         todo="start osg-site-iaas-addresses.timer, or run `osg-site-iaas who --observe`",
                     )
-                self.db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None, timeout=30)
+                address = f"{file.absolute().as_uri()}?mode=ro"
+                self.db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)
                 if self._version() in LATER:
                     self.db.close()
                     Store(file).db.close()
-                    self.db = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
+                    self.db = sqlite3.connect(address, uri=True, isolation_level=None)
             else:
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 file.touch(mode=0o600)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from osg_site_iaas.errors import SiteError
+from osg_site_iaas.errors import SiteError, trouble
 
 FINE = 2 * 86400  # seconds for which every look is kept; then one an hour
 HOUR = 3600
@@ -31,7 +31,8 @@ def read(path: Path) -> list[Sample]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise SiteError(f"the history cannot be read: {error.strerror}", where=str(path)) from error
+        todo = "check its owner; --out and --history name other places"
+        raise trouble(error, todo, "the history cannot be read: ", str(path)) from error
     for line in lines:
         try:
             data: Any = json.loads(line)
