@@ -9,7 +9,7 @@ from osg_site_iaas.cloud.connect import Cloud
 from osg_site_iaas.declaration.model import VO, Site
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops.finding import Step
-from osg_site_iaas.ops.usage import of_project
+from osg_site_iaas.ops.usage import of_project, way_out
 
 GIB = 1 << 30
 CANDIDATES = "1.22"  # of Placement's API: traits that a host must not have
@@ -72,8 +72,7 @@ def left(cloud: Cloud, project: str, vo: VO, site: Site, flavours: list[Mapping[
                 f"the quota is used up: {use.used} of {use.limit} {use.words}, and {flavour['name']}"
                 f" needs {needs[use.name]}",
                 True,
-                f"raise vos.{vo.name}.quota.{use.service}.{use.name} ({site.where(f'vos.{vo.name}')}) and apply,"
-                " or let the VO end servers",
+                way_out(site, vo, use),
             )
     if free:
         yield Step(f"its quota has room for one more {flavour['name']}")

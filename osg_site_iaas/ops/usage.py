@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
 from osg_site_iaas.cloud.connect import Cloud, Forbidden, Missing
-from osg_site_iaas.declaration.model import Site
+from osg_site_iaas.declaration.model import VO, Site
 
 # service -> its limits that a VO meets, with the words for them
 WATCHED: Mapping[str, Mapping[str, str]] = {
@@ -53,6 +53,19 @@ def usage(
 def of_project(cloud: Cloud, project: str) -> tuple[Use, ...]:
     """The limits of one project."""
     return tuple(use for service in PATHS if cloud.has(service) for use in _ask(cloud, service, project))
+
+
+def way_out(site: Site, vo: VO, use: Use) -> str:
+    """What gives a VO more than a limit that it has used up: raising it, or only applying what is declared."""
+    line = f"vos.{vo.name}.quota.{use.service}.{use.name}"
+    declared: Optional[int] = getattr(vo.quota, use.service).get(use.name)
+    if declared is not None and (declared == -1 or declared > use.limit):
+        allowed = "any number" if declared == -1 else str(declared)
+        return f"site.yml allows {allowed}, and the cloud was told otherwise: osg-site-iaas apply {site.file}"
+    if declared is None:
+        return f"declare {line} ({site.where(f'vos.{vo.name}')}) and apply, or let the VO end what it does not need"
+    above = f" from {declared} to more than {use.limit}" if declared < use.limit else ""
+    return f"raise {line}{above} ({site.where(f'vos.{vo.name}')}) and apply, or let the VO end what it does not need"
 
 
 def _ask(cloud: Cloud, service: str, project: str) -> list[Use]:

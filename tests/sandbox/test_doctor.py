@@ -213,6 +213,12 @@ def test_why_a_vo_cannot_start_an_image_is_told_reason_by_reason(site: Rig) -> N
     assert "uses 1 of 1 servers" in found(site, "quotas")["quotas"]
     assert "the quota is used up: 1 of 1 servers" in why(site, name)[1]
 
+    # one that somebody lowered by hand: what is declared would do
+    hand.send("PUT", "compute", f"/os-quota-sets/{project}", json={"quota_set": {"cores": 1}})
+    ways = {step["what"]: step["todo"] for step in doctor(site, "--vo", "cms", "--image", name).data["steps"]}
+    assert any("1 of 1 cores" in what and "site.yml allows 4" in todo for what, todo in ways.items())
+    assert any("1 of 1 servers" in what and "raise vos.cms.quota" in todo for what, todo in ways.items())
+
 
 def test_the_status_page_is_written_with_what_vos_use(site: Rig) -> None:
     out, etc = site.folder / "page", site.folder / "etc"

@@ -18,7 +18,7 @@ from osg_site_iaas.cloud.silence import why_silent
 from osg_site_iaas.errors import SiteError
 from osg_site_iaas.ops.finding import Finding
 from osg_site_iaas.ops.subject import QUICK, Subject
-from osg_site_iaas.ops.usage import usage
+from osg_site_iaas.ops.usage import usage, way_out
 from osg_site_iaas.plan.model import Ref
 
 ALLOWED_SKEW = 60  # seconds; signatures are good for 300, and nodes of the cloud differ among themselves
@@ -204,6 +204,6 @@ def quotas(subject: Subject) -> Iterator[Finding]:
             if use.limit > 0 and use.used >= FULL * use.limit:
                 yield Finding(
                     f"VO {vo} uses {use.used} of {use.limit} {use.words}",
-                    f"raise vos.{vo}.quota.{use.service}.{use.name} in site.yml and apply, or ask the VO to clean up",
+                    way_out(site, site.vo(vo), use),
                     site.where(f"vos.{vo}"),
                 )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from osg_site_iaas.declaration.load import load
 from osg_site_iaas.ops.checks.cloud import apart
 from osg_site_iaas.ops.checks.local import drift
 from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
+from osg_site_iaas.ops.usage import Use, way_out
 from osg_site_iaas.plan import document
 from osg_site_iaas.plan.model import Change, Left, Op, Plan, Ref
 
@@ -42,3 +44,25 @@ def test_the_last_plan_is_read_as_plan_writes_it(tmp_path: Path) -> None:
     assert found(left) == []
     changed = Plan(managed={"project": 3}, changes=(Change(Op.UPDATE, cms),), left=left.left)
     assert found(changed) == ["OpenStack is not what site.yml says: 1 to update"]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "advice"),
+    [
+        ("instances", 0, "site.yml allows 10, and the cloud was told otherwise: osg-site-iaas apply"),
+        ("cores", 4, "site.yml allows any number, and the cloud was told otherwise: osg-site-iaas apply"),
+        ("instances", 10, "raise vos.cms.quota.compute.instances ("),
+        ("instances", 20, "raise vos.cms.quota.compute.instances from 10 to more than 20 ("),
+        ("ram", 64, "declare vos.cms.quota.compute.ram ("),
+    ],
+)
+def test_a_limit_that_is_used_up_is_raised_only_where_site_yml_states_it(
+    tmp_path: Path, name: str, limit: int, advice: str
+) -> None:
+    file = tmp_path / "site.yml"
+    file.write_text(
+        "version: 1\nsite: {resource: X, fqdn: cloud.example.org}\ncloud: {name: x}\n"
+        "vos: {cms: {access: [{fqan: /cms/*}], quota: {compute: {instances: 10, cores: -1}}}}\n"
+    )
+    site = load(file)
+    assert way_out(site, site.vo("cms"), Use("compute", name, limit, limit)).startswith(advice)
