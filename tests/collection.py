@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +56,21 @@ def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     before, _, after = text.partition(" => ")
     found: dict[str, Any] = json.JSONDecoder().raw_decode(after)[0]
     return {**found, "failed": before.endswith("FAILED!")}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of code of a page in docs/, without what they are indented by."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.findall(rf"(?ms)^( *)```{language}\n(.*?)^\1```$", text)
+    return [re.sub(rf"(?m)^{indent}", "", block) for indent, block in found]
+
+
+def kolla_files(folder: Path, collections: Path, site: Path) -> Path:
+    """Where the playbook of docs/existing-cloud.md writes for a site when /etc/kolla/config is below ``folder``."""
+    (play,) = (block for block in blocks("existing-cloud.md", "yaml") if "kolla_overrides" in block)
+    config = folder / "config"
+    (folder / "overrides.yml").write_text(play.replace("/etc/kolla/config", str(config)), encoding="utf-8")
+    shutil.copy(site, folder / "site.yml")
+    ran = run_ansible(folder, collections, "ansible-playbook", "overrides.yml")
+    assert ran.returncode == 0, ran.stdout
+    return config

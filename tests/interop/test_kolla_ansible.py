@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from osg_site_iaas.declaration import kolla
-from osg_site_iaas.declaration.load import load
-from osg_site_iaas.declaration.public import public
 from osg_site_iaas.sandbox import folders
+from tests.collection import kolla_files, link_collection
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
@@ -67,11 +65,8 @@ def share(request):
 def merged(share, tmp_path_factory):
     """What each service would read, by the name of its file."""
     folder = tmp_path_factory.mktemp("kolla")
-    site = public(load(ROOT / "examples/complete.yml"))
-    for name, text in kolla.overrides(site, "192.0.2.10:8785").items():
-        file = folder / "config" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+    collections = link_collection(tmp_path_factory.mktemp("collections"))
+    kolla_files(folder, collections, ROOT / "examples/complete.yml")
     ansible = share / "ansible"
     plays = []
     for role, template, ours in MERGED:
@@ -92,7 +87,7 @@ def merged(share, tmp_path_factory):
     passwords = yaml.safe_load((share / "etc_examples/kolla/passwords.yml").read_text())
     secret = {name: f"the-{name}" for name, value in passwords.items() if value is None}
     (folder / "globals.yml").write_text(yaml.safe_dump({**passwords, **secret, **GLOBALS}))
-    (folder / "site.yml").write_text(yaml.safe_dump(plays))
+    (folder / "merge.yml").write_text(yaml.safe_dump(plays))
     (folder / "inventory").write_text((ansible / "inventory/all-in-one").read_text())
     (folder / "group_vars").symlink_to(ansible / "group_vars")
     env = {
@@ -108,7 +103,7 @@ def merged(share, tmp_path_factory):
         "inventory",
         "-e",
         "@globals.yml",
-        "site.yml",
+        "merge.yml",
     ]
     done = subprocess.run(play, env=env, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
@@ -129,7 +124,7 @@ def test_kolla_reads_the_file_where_the_filter_puts_it(share, role, _template, o
 def test_the_metadata_agent_goes_to_our_door_with_the_clouds_secret(merged, agent):
     told = merged[agent]["DEFAULT"]
     assert told["nova_metadata_host"] == "192.0.2.10"
-    assert told["nova_metadata_port"] == "8785"
+    assert told["nova_metadata_port"] == "8775"
     assert told["nova_metadata_protocol"] == "http"  # kolla's own would be https here
     assert told["metadata_proxy_shared_secret"] == "the-metadata_secret"
 
