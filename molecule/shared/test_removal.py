@@ -13,6 +13,7 @@ testinfra_hosts = [f"podman://osg-{SCENARIO}"]
 pytestmark = pytest.mark.skipif(not (ROLES / SCENARIO).is_dir(), reason="default scenarios of roles only")
 OURS = "'osg-site-iaas*' -o -name 'osg-iaas*' -o -name 'gratia-probe-openstack*'"
 PLACES = "/etc/systemd /etc/sysusers.d /etc/tmpfiles.d /etc/nginx /etc/apache2 /opt /srv /usr/local /usr/bin"
+PAGES = "/usr/share/doc"
 
 
 def removal(role):
@@ -24,7 +25,7 @@ def removal(role):
 def test_removal_as_the_pages_say_it_leaves_nothing_that_runs_or_starts(host):
     for role in (SCENARIO, "program"):
         host.check_output(f"sh -ec '{removal(role)}'")
-    assert host.check_output(f"find {PLACES} -name {OURS} 2>/dev/null; true") == ""
+    assert host.check_output(f"find {PLACES} {PAGES} -name {OURS} 2>/dev/null; true") == ""
     units = "systemctl list-unit-files --no-legend 'osg-site-iaas*' 'gratia-probe-*'; true"
     assert host.check_output(units) == ""
     assert "osg-site-iaas" not in host.check_output("ps -eo user:32,args")

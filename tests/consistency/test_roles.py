@@ -1,6 +1,7 @@
 """The roles: what they take, what they say that they take, and how they are tested, agree."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,40 @@ def test_no_name_of_a_variables_key_is_a_template_since_ansible_leaves_it_as_it_
                 yield from keys(inner)
 
     assert [key for key in keys(read("playbooks/vars/hosts.yml")) if "{{" in str(key)] == []
+
+
+def test_pages_that_the_collection_and_its_units_name_come_with_it():
+    files = [
+        file
+        for part in (
+            "roles",
+            "plugins",
+            "playbooks",
+            "packaging/systemd",
+            "probes",
+            "examples",
+            "osg_site_iaas",
+        )
+        for file in (ROOT / part).rglob("*")
+        if file.suffix in (".yml", ".yaml", ".md", ".py", ".j2", ".service", ".timer")
+    ]
+    missing, seen = [], set()
+    for file in files:
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", file.read_text(encoding="utf-8")):
+            seen.add(page)
+            if not (ROOT / page).is_file():
+                missing.append((str(file.relative_to(ROOT)), page))
+    assert missing == []
+    assert {"docs/ec2.md", "docs/roles.md", "docs/operations.md"} <= seen
+    ignored = read("galaxy.yml")["build_ignore"]
+    assert [
+        page for page in seen for rule in ignored if fnmatch(page, rule) or page.startswith(f"{rule}/")
+    ] == []
+
+
+def test_each_unit_names_a_page_where_packages_and_roles_put_it():
+    place = read("roles/program/vars/main.yml")["__program_pages"]
+    for unit in (ROOT / "packaging/systemd").glob("osg-*.*"):
+        (page,) = re.findall(r"(?m)^Documentation=(.+)$", unit.read_text(encoding="utf-8"))
+        assert page.startswith(f"file://{place}/"), unit.name
+        assert (ROOT / "docs" / page.rpartition("/")[2]).is_file(), unit.name
