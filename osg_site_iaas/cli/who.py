@@ -103,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     with Store(subject.places.addresses, readonly=True) as store:
         found = ask(store, site, _logins(args.logins, subject), ip, int(at.timestamp()))
     if args.json:
-        terminal.dump({"ip": ip, "at": int(at.timestamp()), **dataclasses.asdict(found)})
+        asked = {"ip": ip, "at": int(at.timestamp()), "not_looked": why_not}
+        terminal.dump({**asked, **dataclasses.asdict(found)})
     else:
         for line in words(found, ip, at):
             terminal.show_text(line, "")
