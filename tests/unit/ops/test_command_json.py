@@ -61,7 +61,7 @@ def test_a_backup_and_a_restore_name_each_file(ask: Any) -> None:
 
 
 def test_doctor_names_each_check_with_its_state(ask: Any) -> None:
-    code, said = ask("doctor", "--only", "declaration", "disk")
+    _, said = ask("doctor", "--only", "declaration", "disk")
     assert set(said) == {"site", "results"}
     assert [one["check"] for one in said["results"]] == ["declaration", "disk"]
     assert all({"state", "said", "findings"} <= set(one) for one in said["results"])
