@@ -18,7 +18,12 @@ saw = {"hostname": socket.gethostname(), "address": ask("local-ipv4"), "id": ask
 print("SAW", json.dumps(saw), flush=True)
 EOF
 """
-KERNEL = "root=LABEL=root ro console=ttyS0 net.ifnames=0 mitigations=off"
+# Nova's own metadata has no EC2 document, for which cloud-init would wait minutes.
+OPENSTACK = "cc: {datasource_list: [OpenStack]} end_cc"
+# On a busy machine a guest waits minutes for its devices; without ttyS0 in 90 s it would never ask for a login there.
+KERNEL = (
+    "root=LABEL=root ro console=ttyS0 net.ifnames=0 mitigations=off systemd.default_timeout_start_sec=15min"
+)
 IMAGE = """
 set -e
 cd /root/guest

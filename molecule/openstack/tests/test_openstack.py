@@ -1,12 +1,12 @@
 """A cloud on one host: a real guest on a VO's network and one on the outside, and what listens where."""
 
-import pytest
-from cloud import USER_DATA, Cloud, wait_for
+import os
 
-testinfra_hosts = ["podman://osg-openstack"]
+import pytest
+from cloud import OPENSTACK, USER_DATA, Cloud, wait_for
+
+testinfra_hosts = [f"podman://osg-{os.environ['MOLECULE_SCENARIO_NAME']}"]
 PORTS = (5000, 8774, 8778, 9292, 9696)
-# Nova's own metadata has no EC2 document, for which cloud-init would wait minutes.
-OPENSTACK = "cc: {datasource_list: [OpenStack]} end_cc"
 OUTSIDE = "--provider-network-type flat --provider-physical-network public"
 SUBNET = "--gateway 198.18.50.1 --allocation-pool start=198.18.50.100,end=198.18.50.200 --subnet-range 198.18.50.0/24"
 
