@@ -1,10 +1,11 @@
 """What a VO's member does with the VO's EC2 key: member.py ACTION [ARGUMENT …]; the answer is printed as JSON.
 
-The key is where AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE say.
+The key is where AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE say, the door where AWS_ENDPOINT_URL does.
 """
 
 import base64
 import json
+import os
 import sys
 
 import boto3
@@ -12,7 +13,7 @@ import boto3
 ec2 = boto3.client(
     "ec2",
     region_name="RegionOne",
-    endpoint_url="https://cloud.example.org:8773/",
+    endpoint_url=os.environ.get("AWS_ENDPOINT_URL", "https://cloud.example.org:8773/"),
     verify="/root/ca.pem",
 )
 action, arguments = sys.argv[1], sys.argv[2:]
