@@ -9,6 +9,7 @@ from earlier import ROOT, roles
 from estate import BEFORE, door, launch, launch_and_end, on_host, query, state
 
 testinfra_hosts = ["podman://osg-upgrade"]
+SITE = "/etc/osg/site-iaas/site.yml"
 STATE = "/var/lib/gratia/openstack/accounting.sqlite"
 
 
@@ -28,6 +29,7 @@ def new(before):
     """What the new program has written, and the records that it has sent."""
     launch_and_end(door(), "after-upgrade")
     on_host("systemctl", "start", "gratia-probe-openstack.service")
+    on_host("systemctl", "start", "osg-site-iaas-addresses.service")
     found = {**state(), "sent": query("records"), "later": launch(door(), "later")}
     assert found["program"] != before["program"]
     assert len(found["sent"]) == len(before["sent"]) + 2
@@ -43,13 +45,21 @@ def back(host, new):
 
 def test_the_earlier_probe_refuses_the_state_that_the_new_one_wrote_and_leaves_it_as_it_is(host, before, new):
     state_was = host.check_output(f"sha256sum {STATE}")
-    ask = f"accounting status --state {Path(STATE).parent} /etc/osg/site-iaas/site.yml"
+    ask = f"accounting status --state {Path(STATE).parent} {SITE}"
     told = host.run(f"{before['program']}/bin/osg-site-iaas {ask}")
     assert told.rc == 1, told
     assert "the accounting state has version 3, and this program knows 2" in told.stderr
     assert "use the release that wrote it, or a later one" in told.stderr
     assert "Traceback" not in told.stderr
     assert host.check_output(f"sha256sum {STATE}") == state_was
+
+
+def test_the_earlier_program_refuses_the_addresses_that_the_new_one_wrote(host, before, new):
+    ask = f"who --ip 10.20.0.9 {SITE}"
+    told = host.run(f"{before['program']}/bin/osg-site-iaas {ask}")
+    assert told.rc == 1, told
+    assert "its version is 2, and this program knows 1" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 @pytest.mark.parametrize("unit", ["osg-site-iaas-ec2", "osg-site-iaas-ec2-reaper"])
@@ -77,5 +87,5 @@ def test_what_the_new_program_sent_is_sent_again_and_counts_once(back, new):
 
 
 def test_the_earlier_program_plans_to_take_back_what_the_new_one_wrote_down_and_nothing_else(back):
-    told = json.loads(back.run("osg-site-iaas plan --json /etc/osg/site-iaas/site.yml").stdout)
+    told = json.loads(back.run(f"osg-site-iaas plan --json {SITE}").stdout)
     assert {change["kind"] for change in told["changes"]} <= {"group"}, told
