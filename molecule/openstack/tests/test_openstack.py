@@ -1,5 +1,6 @@
 """A cloud on one host: a real guest on a VO's network and one on the outside, and what listens where."""
 
+import json
 import os
 
 import pytest
@@ -54,6 +55,11 @@ def test_nothing_but_the_apis_and_messages_with_tls_is_open_to_other_hosts(host)
         f"echo | openssl s_client -verify_return_error -verify_hostname cloud.example.org -connect {address}:5671"
     )
     assert "Verify return code: 0 (ok)" in secure.stdout, secure.stdout + secure.stderr
+
+
+def test_rabbitmq_knows_the_services_and_nobody_else(host):
+    users = json.loads(host.check_output("rabbitmqctl --quiet list_users --formatter json"))
+    assert [one["user"] for one in users] == ["openstack"]
 
 
 @pytest.mark.parametrize("name", ["inside", "outside"])
