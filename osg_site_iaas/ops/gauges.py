@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping, Optional, Sequence
 
-from osg_site_iaas.ops.finding import SKIPPED, UNKNOWN, Result
+from osg_site_iaas.ops.finding import FOUND, SKIPPED, UNKNOWN, Result
 from osg_site_iaas.ops.usage import Use
 
 PREFIX = "osg_site_iaas"
@@ -25,7 +25,7 @@ def text(
         _metric(
             "doctor_findings",
             "What a check has found, as a number; a check with nothing to look at here has none.",
-            [({"check": one.check}, len(one.findings)) for one in seen],
+            [({"check": one.check}, _count(one)) for one in seen],
         ),
         _metric(
             "doctor_unknown",
@@ -50,6 +50,11 @@ def text(
         )
     )
     return "".join(out)
+
+
+def _count(one: Result) -> int:
+    """How many findings; of a public page, which says no more than that there is something, one."""
+    return len(one.findings) or int(one.state == FOUND)
 
 
 def _of(vo: str, use: Use) -> dict[str, str]:

@@ -89,7 +89,7 @@ class Store:
                 if self._version() in LATER:
                     self.db.close()
                     Store(file).db.close()
-                    self.db = sqlite3.connect(address, uri=True, isolation_level=None)
+                    self.db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)
             else:
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 file.touch(mode=0o600)

@@ -48,9 +48,13 @@ SERVERS = ("AmazonEC2", "osg-site-iaas")  # as the door calls itself
 def ec2_tls(subject: Subject) -> Iterator[Finding]:
     """The address at which clients call EC2 leads to the door, with a certificate that they trust."""
     url = _public(subject)
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port  # reading it judges it
+        good = parts.scheme in ("http", "https") and bool(host)
+    except ValueError:
+        good = False
+    if not good:
         raise SiteError(
             f"{url!r} is no address that clients can call",
             todo="write it as https://ec2.example.org:8773/: `url` in ec2.yml, or Keystone's catalogue",

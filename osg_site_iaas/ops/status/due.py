@@ -60,11 +60,14 @@ def _elapses(said: str) -> list[str]:
 
 
 def _say(program: str, *words: str) -> str:
-    """What systemd's program says; nothing where there is none."""
+    """What systemd's program says; nothing where there is none, or none that answers."""
     if shutil.which(program) is None:
         return ""
-    said = subprocess.run(
-        [program, *words],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "LC_ALL": "C"},
-    )  # fmt: skip
+    try:
+        said = subprocess.run(
+            [program, *words],
+            capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # the page is made without it
     return said.stdout if said.returncode == 0 else ""

@@ -149,6 +149,15 @@ def test_without_an_address_keystones_catalogue_is_asked(host: Host) -> None:  #
 
 
 @pytest.mark.parametrize(
+    "url", ["https://ec2:99999/", "https://ec2:door/", "https://[::1", "ec2.example.org"]
+)
+def test_what_is_no_address_is_said_in_words(host: Host, url: str) -> None:  # noqa: F811
+    host.places.ec2.write_text(f'url: "{url}"\n')
+    (found,) = host.look("ec2-tls").findings
+    assert found.what == f"{url!r} is no address that clients can call"
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "is empty"),

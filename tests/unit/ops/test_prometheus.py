@@ -108,6 +108,15 @@ def test_what_was_seen_is_told_as_numbers() -> None:
     assert "quota_limit" not in unbound
 
 
+def test_a_public_page_whose_findings_have_no_words_still_counts_that_there_are_some() -> None:
+    told = gauges.text([Result("ec2", FOUND), Result("front", OK)], 1795000000, whole=False)
+    values = {
+        s.labels["check"]: s.value for one in families(told) for s in one.samples if "findings" in s.name
+    }
+    assert values == {"ec2": 1, "front": 0}
+    assert "timestamp" not in told
+
+
 def test_doctor_writes_them_where_it_is_told(tmp_path: Path) -> None:
     file = tmp_path / "site.prom"
     words = ["doctor", "/nope/site.yml", "--only", "declaration", "quotas", "--metrics"]
