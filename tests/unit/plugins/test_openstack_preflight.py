@@ -82,6 +82,11 @@ CASES = {
         {"openstack_certificate": "none.pem"},
         "none.pem and host-key.pem must both be on the controller",
     ),
+    "an empty certificate": (
+        DEBIAN,
+        {"openstack_certificate": "empty.pem"},
+        "empty.pem holds no certificate in PEM form:",
+    ),
     "another name": (
         DEBIAN,
         {"openstack_fqdn": "other.example.org"},
@@ -159,6 +164,7 @@ def said(ansible_in, tmp_path_factory):
         files = ["-keyout", f"{name}-key.pem", "-out", f"{name}.pem"]
         whose = ["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"]
         subprocess.run([*new, *files, *whose], cwd=folder, check=True, capture_output=True)
+    (folder / "empty.pem").touch()
     inventory = {"all": {"hosts": dict(hosts(folder))}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
     (folder / "play.yml").write_text(yaml.safe_dump([PLAY], sort_keys=False))
@@ -176,3 +182,23 @@ def said(ansible_in, tmp_path_factory):
 def test_what_cannot_be_is_refused_in_one_sentence(said, name):
     expected = CASES[name][2] or "nothing"
     assert expected in said[name]
+
+
+def test_what_comes_before_keystones_front_is_judged_like_the_whole_role(ansible, tmp_path):
+    role = {"name": "osg.site_iaas.openstack", "tasks_from": "first"}
+    asked = {**GOOD, "openstack_services": ["controler"]}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": asked,
+        "tasks": [
+            {"ansible.builtin.set_fact": {"cacheable": True, **FACTS}},
+            {"ansible.builtin.include_role": role},
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    told = ansible("ansible-playbook", "play.yml")
+    assert told.returncode != 0
+    assert "controler" in told.stdout
+    assert "openstack_services" in told.stdout
