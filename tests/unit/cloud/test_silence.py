@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import http.server
 import socket
-import ssl
-import threading
 from pathlib import Path
 from typing import Iterator
 
@@ -17,6 +14,7 @@ from keystoneauth1 import session
 
 from osg_site_iaas.cloud.silence import why_silent
 from tests import pki
+from tests.serving import over_tls
 
 
 def through_requests(url: str) -> None:
@@ -88,16 +86,8 @@ def test_a_certificate_that_is_good_no_more(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def served(ca: pki.Holder, folder: Path, **made: dt.timedelta) -> Iterator[int]:
     holder = pki.end_entity("/DC=org/DC=example/CN=localhost", ca, hosts=["localhost"], **made)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(holder.write(folder / f"{len(list(folder.iterdir()))}.pem"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    with over_tls(holder.write(folder / f"{len(list(folder.iterdir()))}.pem")) as port:
+        yield port
 
 
 def test_other_errors_are_not_about_silence() -> None:

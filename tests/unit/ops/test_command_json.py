@@ -10,14 +10,7 @@ import pytest
 
 from osg_site_iaas.cli.main import main
 from osg_site_iaas.ops.addresses.store import Store
-
-SITE = """\
-version: 1
-site: {resource: X, fqdn: cloud.example.org}
-cloud: {name: nowhere, secrets: secrets}
-vos: {cms: {access: [{fqan: /cms/*}]}}
-"""
-PLACES = ["--etc", "etc", "--state", "state", "--grid", "grid", "--probe-config", "ProbeConfig"]
+from tests.unit.ops.test_command_places import PLACES, SITE
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import datetime as dt
 import http.server
 import os
 import socketserver
-import ssl
 import threading
 from pathlib import Path
 from typing import Iterator
@@ -23,6 +22,7 @@ from osg_site_iaas.ops.places import Places
 from osg_site_iaas.ops.subject import Subject
 from tests import pki
 from tests.issuer import Issuer
+from tests.serving import over_tls
 
 DAY = dt.timedelta(days=1)
 SITE = """\
@@ -263,16 +263,8 @@ def test_a_metadata_door_in_the_place_of_neutrons_agent_is_asked_at_its_socket(
 @contextlib.contextmanager
 def tls(host: Host) -> Iterator[int]:
     """Somebody who shows the host's certificate as it is now."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(host.places.grid / "hostcert.pem", host.places.grid / "hostkey.pem")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    with over_tls(host.places.grid / "hostcert.pem", host.places.grid / "hostkey.pem") as port:
+        yield port
 
 
 def test_the_front_says_itself_what_keeps_credentials_out(host: Host) -> None:

@@ -20,14 +20,9 @@ from osg_site_iaas.ops.status import history
 from osg_site_iaas.ops.status.due import Due, by_calendar, due
 from osg_site_iaas.ops.subject import Subject
 from tests.status_picture import DAY, HOUR, NOW, picture, samples
+from tests.unit.ops.test_doctor_grid import SITE
 
 QUARTER, LATE = 900, 300
-SITE = """\
-version: 1
-site: {resource: Example-Cloud, fqdn: cloud.example.org}
-cloud: {name: nowhere}
-vos: {cms: {access: [{fqan: /cms/*}]}}
-"""
 
 
 class Host:
